@@ -1,0 +1,128 @@
+"""An admitted request: who calls, with which token, at whose door, and the audit event that is being gathered."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import parse_qsl
+
+import sqlalchemy as sa
+from fastapi import Depends
+from starlette.requests import Request
+
+from proeftuin.access.requirement import Requirement
+from proeftuin.audit import outbox
+from proeftuin.audit.record import Record
+from proeftuin.pki.identity import Peer
+from proeftuin.reasons import CONTENT_TYPE, INVALID_REQUEST, MALFORMED, TOO_LARGE, Refused
+from proeftuin.tenant import Tenant
+from proeftuin.tokens.access_token import AccessToken
+from proeftuin.transport.tracing import Trace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Admission:
+    """What the enforcement point established about one request.
+
+    The handler completes `record` (patient, query, entities). `write` commits the handler's work and the audit event together;
+    when it was not used, the route stores the event before the answer leaves.
+    """
+
+    request: Request
+    requirement: Requirement
+    tenant: Tenant
+    trace: Trace
+    record: Record
+    peer: Peer
+    verified: AccessToken | None = None
+    recorded: bool = False
+
+    @property
+    def token(self) -> AccessToken:
+        """The verified token; only for routes that require one."""
+        if self.verified is None:
+            raise TypeError("this route requires no token")
+        return self.verified
+
+    @property
+    def patient(self) -> str:
+        """The BSN of the client whom the token is for; only for routes that require one."""
+        if self.token.patient is None:
+            raise TypeError("this route requires no client")
+        return self.token.patient
+
+    async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `fn(connection, *args)` and store the audit event in the same transaction; returns the result of `fn`."""
+
+        def both(connection: sa.Connection) -> T:
+            result = fn(connection, *args, **kwargs)
+            if self.requirement.event is not None:
+                now = self.tenant.clock.now()
+                outbox.store(connection, self.record.to_events(now), now)
+            return result
+
+        result = await self.tenant.database.write(both)
+        self.recorded = True
+        self.tenant.courier.wake()
+        return result
+
+    async def body(self) -> bytes:
+        """Return the body; raises Refused(TOO_LARGE or CONTENT_TYPE)."""
+        limit = self.requirement.max_body
+        media_type = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self.requirement.media_types and media_type not in self.requirement.media_types:
+            wanted = " or ".join(sorted(self.requirement.media_types))
+            raise Refused(CONTENT_TYPE, f"the body must be {wanted}, not {media_type or 'untyped'}")
+        received = bytearray()
+        async for chunk in self.request.stream():
+            received += chunk
+            if len(received) > limit:
+                raise Refused(TOO_LARGE, f"the body is larger than {limit} bytes")
+        return bytes(received)
+
+    async def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object; raises Refused(MALFORMED, TOO_LARGE or CONTENT_TYPE)."""
+        return json_object(await self.body())
+
+    async def form(self) -> dict[str, str]:
+        """Return an urlencoded body; a parameter that stands there twice is refused (RFC 6749 §3.2)."""
+        try:
+            pairs = parse_qsl((await self.body()).decode(), keep_blank_values=True, strict_parsing=False, max_num_fields=100)
+        except ValueError as error:
+            raise Refused(MALFORMED, "the body is not urlencoded UTF-8") from error
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise Refused(INVALID_REQUEST, "a parameter stands in the form more than once")
+        return values
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Parse a JSON object, strictly: no duplicate members, no NaN; raises Refused(MALFORMED)."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("an object has a member twice")
+        return found
+
+    def no_constant(name: str) -> Any:  # noqa: ANN401 - it never returns
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        value = json.loads(raw, object_pairs_hook=unique, parse_constant=no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refused(MALFORMED, f"the body is not JSON: {str(error)[:80]}") from error
+    if not isinstance(value, dict):
+        raise Refused(MALFORMED, "the body is not a JSON object")
+    return value
+
+
+def _admission(request: Request) -> Admission:
+    admission: Admission = request.state.admission
+    return admission
+
+
+Admitted = Annotated[Admission, Depends(_admission)]

@@ -1,0 +1,59 @@
+"""The enforcement point: certificate, token, binding, scope, subject, checked in this order, deny by default."""
+
+from proeftuin.access.requirement import Requirement
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.pki.identity import Peer
+from proeftuin.reasons import (
+    CERTIFICATE_INVALID,
+    CERTIFICATE_REVOKED,
+    INSUFFICIENT_SCOPE,
+    PARTY_MISMATCH,
+    SUBJECT_MISSING,
+    TOKEN_MALFORMED,
+    TOKEN_MISSING,
+    Refused,
+)
+from proeftuin.tokens.access_token import AccessToken, TokenVerifier
+from proeftuin.transport.trust import Trust
+
+
+def check_certificate(peer: Peer | None, trust: Trust) -> Peer:
+    """Return the caller's identity; raises Refused when the certificate names nobody or was revoked after the handshake."""
+    if peer is None:
+        raise Refused(CERTIFICATE_INVALID, "the certificate carries no identity of an organisation")
+    if trust.revoked(peer):
+        raise Refused(CERTIFICATE_REVOKED, f"certificate {peer.serial:x} stands on the revocation list")
+    return peer
+
+
+def check_party(peer: Peer, requirement: Requirement, client_id: str) -> None:
+    """Raise Refused when the route is only for the tenant itself and `peer` is another."""
+    if requirement.own_party and peer.client_id != client_id:
+        raise Refused(PARTY_MISMATCH, f"this address is for {client_id} alone")
+
+
+async def check_token(
+    authorization: str | None, peer: Peer, requirement: Requirement, verifier: TokenVerifier
+) -> AccessToken | None:
+    """Return the verified token, or None where the route needs none; raises Refused with the first thing that is wrong."""
+    if requirement.scopes is None:
+        return None
+    if not authorization:
+        raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer"})
+    scheme, _, raw = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not raw or " " in raw.strip():
+        raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>'")
+    token = await verifier.verify(raw.strip(), peer)
+    if token.grant.client_id != peer.client_id:
+        raise Refused(PARTY_MISMATCH, f"the token is of {token.grant.client_id}, the certificate of {peer.client_id}")
+    if not requirement.scopes & token.grant.scopes:
+        raise Refused(INSUFFICIENT_SCOPE, f"this request needs scope {' or '.join(sorted(requirement.scopes))}")
+    if requirement.patient and token.patient is None:
+        raise Refused(SUBJECT_MISSING, "the token names no client (person_id)")
+    return token
+
+
+def is_client_self(token: AccessToken) -> bool:
+    """Tell whether the token's acting person is the very client whose data it opens."""
+    person = token.grant.person
+    return person is not None and person.system == BSN_SYSTEM and person.identifier == token.patient

@@ -1,0 +1,114 @@
+"""The route class of every service: admits or refuses, handles, logs, and only then answers."""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proeftuin.access import enforcement
+from proeftuin.access.admission import Admission
+from proeftuin.access.rendering import Form
+from proeftuin.access.requirement import Requirement, requirement_of
+from proeftuin.audit import outbox
+from proeftuin.audit.events import REFUSAL
+from proeftuin.audit.record import MAJOR_FAILURE, Record, System
+from proeftuin.pki.identity import Peer
+from proeftuin.reasons import INTERNAL, Refused
+from proeftuin.tenant import Tenant
+from proeftuin.transport.tracing import CURRENT, from_headers
+from proeftuin.transport.trust import Trust
+
+log = structlog.get_logger(__name__)
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def guarded(form: Form) -> APIRouter:
+    """Return a router whose routes stand behind the enforcement point and refuse in `form`."""
+
+    class GuardedRoute(APIRoute):
+        """A route that cannot exist without a declared requirement."""
+
+        def __init__(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+            self.requirement = requirement_of(endpoint)
+            super().__init__(path, endpoint, **kwargs)
+
+        def get_route_handler(self) -> Handler:
+            """Return the guarded handler."""
+            return _guard(super().get_route_handler(), self.requirement, form)
+
+    return APIRouter(route_class=GuardedRoute)
+
+
+def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
+    async def guarded_handler(request: Request) -> Response:
+        trace = from_headers(request.headers)
+        CURRENT.set(trace)
+        started = time.perf_counter()
+        peer: Peer | None = request.scope.get("extensions", {}).get("tls", {}).get("peer")
+        trust: Trust = request.app.state.trust
+        try:
+            tenant: Tenant = request.app.state.tenant_of(request)
+        except Refused as refused:
+            response = form(refused, trace)
+            _measure(request, response, started, refused.reason.code)
+            return response
+        record = Record(
+            requirement.event or REFUSAL, trace, _caller(request, peer), tenant.system, tenant.system,
+            client_id=peer.client_id if peer else None,
+        )  # fmt: skip
+        admission = None
+        reason = "ok"
+        try:
+            peer = enforcement.check_certificate(peer, trust)
+            enforcement.check_party(peer, requirement, tenant.party.client_id)
+            token = await enforcement.check_token(request.headers.get("authorization"), peer, requirement, tenant.verifier)
+            if token is not None:
+                record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
+                if token.patient is not None:
+                    record.patients = [token.patient]
+            admission = Admission(request, requirement, tenant, trace, record, peer, token)
+            request.state.admission = admission
+            response = await handle(request)
+        except Refused as refused:
+            record.refuse(refused.reason, refused.detail)
+            reason, response = refused.reason.code, form(refused, trace)
+        except Exception:
+            log.exception("unexpected failure", path=request.scope["route"].path, trace_id=trace.trace_id)
+            failure = Refused(INTERNAL, "the request could not be handled")
+            record.refuse(failure.reason, failure.detail, MAJOR_FAILURE)
+            reason, response = INTERNAL.code, form(failure, trace)
+        await _log(admission, requirement, record, tenant)
+        response.headers["traceparent"] = trace.traceparent
+        _measure(request, response, started, reason)
+        return response
+
+    return guarded_handler
+
+
+async def _log(admission: Admission | None, requirement: Requirement, record: Record, tenant: Tenant) -> None:
+    """Store the event unless the handler did, with its own work; an answer that cannot be logged is not given."""
+    failed = record.reason is not None
+    if not failed and (requirement.event is None or (admission is not None and admission.recorded)):
+        return
+    now = tenant.clock.now()
+    await tenant.database.write(outbox.store, record.to_events(now), now)
+    tenant.courier.wake()
+
+
+def _caller(request: Request, peer: Peer | None) -> System:
+    address = request.client.host if request.client else "unknown"
+    if peer is None:
+        return System(None, "unknown", address)
+    return System(peer.identifier, peer.common_name, address, peer.thumbprint)
+
+
+def _measure(request: Request, response: Response, started: float, reason: str) -> None:
+    metrics = request.app.state.metrics
+    route = request.scope["route"].path
+    metrics.requests.labels(request.method, route, str(response.status_code), reason).inc()
+    metrics.seconds.labels(request.method, route).observe(time.perf_counter() - started)

@@ -1,0 +1,240 @@
+"""The catalogue of refusals: one code for each thing that can be wrong, and what the caller must change.
+
+Each interface renders a refusal in its own form (OAuth error RFC 6749 §5.2, FHIR OperationOutcome, problem+json RFC 9457);
+the code and the remedy are the same in all of them, in the audit event and in docs/reasons.md.
+"""
+
+from dataclasses import dataclass
+
+CATALOGUE: dict[str, "Reason"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason to refuse.
+
+    `code` is the stable machine-readable name; `status` the HTTP status; `oauth` the error code of RFC 6749 §5.2, RFC 6750 §3.1
+    or RFC 8707 §2; `issue` the FHIR issue-type code; `remedy` one sentence that says what the caller must change.
+    """
+
+    code: str
+    status: int
+    oauth: str
+    issue: str
+    remedy: str
+
+    def __post_init__(self) -> None:
+        """Enter the catalogue; two reasons cannot share a code."""
+        if CATALOGUE.setdefault(self.code, self) is not self:
+            raise ValueError(f"reason {self.code} stands in the catalogue twice")
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an outcome of the network, not an error of the program
+    """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data."""
+
+    def __init__(self, reason: Reason, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{reason.code}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.headers = headers or {}
+
+
+# who is it: certificate
+CERTIFICATE_MISSING = Reason(
+    "certificate_missing", 401, "invalid_client", "login", "Present your client certificate and key (curl: --cert, --key)."
+)
+CERTIFICATE_UNKNOWN_CA = Reason(
+    "certificate_unknown_ca",
+    401,
+    "invalid_client",
+    "login",
+    "Use a certificate that this network's CA issued (proeftuin pki issue), and send the issuing CA with it.",
+)
+CERTIFICATE_EXPIRED = Reason("certificate_expired", 401, "invalid_client", "login", "Renew the certificate: proeftuin pki rotate.")
+CERTIFICATE_REVOKED = Reason(
+    "certificate_revoked",
+    401,
+    "invalid_client",
+    "login",
+    "This certificate stands on the revocation list; ask for a new one (proeftuin pki issue).",
+)
+CERTIFICATE_INVALID = Reason(
+    "certificate_invalid",
+    401,
+    "invalid_client",
+    "login",
+    "The TLS handshake failed; send a TLS 1.3 client certificate with its issuing CA.",
+)
+CRL_EXPIRED = Reason(
+    "crl_expired",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "The network's revocation list is past its nextUpdate; the operator runs: proeftuin pki crl.",
+)
+
+# who is it: token
+TOKEN_MISSING = Reason("token_missing", 401, "invalid_token", "login", "Send the access token as 'Authorization: Bearer <token>'.")
+TOKEN_MALFORMED = Reason(
+    "token_malformed", 401, "invalid_token", "login", "Send the access token exactly as the token endpoint gave it."
+)
+TOKEN_SIGNATURE = Reason(
+    "token_signature",
+    401,
+    "invalid_token",
+    "login",
+    "The signature does not verify with the issuer's JWKS; ask the issuer for a token.",
+)
+TOKEN_ISSUER = Reason(
+    "token_issuer",
+    401,
+    "invalid_token",
+    "login",
+    "Ask for the token at the authorization server that addressing lists for this party.",
+)
+TOKEN_AUDIENCE = Reason(
+    "token_audience",
+    401,
+    "invalid_token",
+    "login",
+    "Ask for a token with this service's base address as 'resource' (RFC 8707).",
+)
+TOKEN_EXPIRED = Reason("token_expired", 401, "invalid_token", "expired", "Ask for a new token; its life is short on purpose.")
+TOKEN_REVOKED = Reason(
+    "token_revoked", 401, "invalid_token", "login", "The token was revoked; ask for a new one if the ground still exists."
+)
+TOKEN_BINDING = Reason(
+    "token_binding",
+    401,
+    "invalid_token",
+    "login",
+    "The token is bound to another certificate (cnf.x5t#S256, RFC 8705 §3); use it over the connection of its owner.",
+)
+INSUFFICIENT_SCOPE = Reason(
+    "insufficient_scope", 403, "insufficient_scope", "forbidden", "Ask for a token with the scope that this request needs."
+)
+SUBJECT_MISSING = Reason(
+    "subject_missing", 403, "invalid_token", "forbidden", "Ask for a token for one client (authorization_details)."
+)
+SUBJECT_MISMATCH = Reason(
+    "subject_mismatch", 403, "access_denied", "forbidden", "Ask for a token for the client whose data you want."
+)
+PARTY_MISMATCH = Reason(
+    "party_mismatch", 403, "access_denied", "forbidden", "Act only for the organisation that your certificate names."
+)
+
+# token request
+INVALID_REQUEST = Reason(
+    "invalid_request", 400, "invalid_request", "invalid", "Send the parameters that the contract names, each of them once."
+)
+UNSUPPORTED_GRANT_TYPE = Reason(
+    "unsupported_grant_type", 400, "unsupported_grant_type", "not-supported", "Use grant_type=client_credentials."
+)
+UNKNOWN_CLIENT = Reason(
+    "unknown_client",
+    401,
+    "invalid_client",
+    "login",
+    "Send the client_id that belongs to your certificate, and add your organisation to parties.toml.",
+)
+SCOPE_UNKNOWN = Reason(
+    "scope_unknown", 400, "invalid_scope", "invalid", "Ask for scopes that the metadata lists in scopes_supported."
+)
+SCOPE_NOT_ALLOWED = Reason(
+    "scope_not_allowed", 400, "invalid_scope", "forbidden", "Ask only for scopes that are open to your kind of organisation."
+)
+RESOURCE_UNKNOWN = Reason(
+    "resource_unknown",
+    400,
+    "invalid_target",
+    "invalid",
+    "Send as 'resource' the base address of the service you will call, as addressing lists it (RFC 8707).",
+)
+ROLE_NOT_ALLOWED = Reason(
+    "role_not_allowed", 403, "access_denied", "forbidden", "This role may not use this scope; ask for what the role may see."
+)
+PURPOSE_NOT_ALLOWED = Reason(
+    "purpose_not_allowed", 403, "access_denied", "forbidden", "Send a purpose of use that this scope is open for."
+)
+IDENTITY_MISSING = Reason(
+    "identity_missing",
+    400,
+    "invalid_request",
+    "required",
+    "Send the identity statement of the acting person as 'id_token' (log in at the identity provider first).",
+)
+IDENTITY_INVALID = Reason(
+    "identity_invalid",
+    400,
+    "invalid_request",
+    "login",
+    "Log in again at the identity provider and send the new statement as 'id_token'.",
+)
+NO_CONSENT = Reason(
+    "no_consent", 403, "access_denied", "forbidden", "The client has not consented to this; ask the client, who decides."
+)
+CONSENT_WITHDRAWN = Reason(
+    "consent_withdrawn", 403, "access_denied", "forbidden", "The client has withdrawn the consent; ask the client, who decides."
+)
+CONSENT_OBJECTION = Reason("consent_objection", 403, "access_denied", "forbidden", "The client objects to this use; respect it.")
+CONSENT_EXPIRED = Reason(
+    "consent_expired", 403, "access_denied", "forbidden", "The period of the consent has passed; ask the client for a new one."
+)
+CONSENT_CATEGORY = Reason(
+    "consent_category", 403, "access_denied", "forbidden", "The client consented to other categories of data than this one."
+)
+CONSENT_UNAVAILABLE = Reason(
+    "consent_unavailable",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "No decision could be had from consent, and without it nothing is given; try again later.",
+)
+
+# what is asked
+CONTENT_TYPE = Reason("content_type", 415, "invalid_request", "not-supported", "Send the media type that the contract names.")
+TOO_LARGE = Reason("too_large", 413, "invalid_request", "too-long", "Send a smaller message, or several.")
+MALFORMED = Reason("malformed", 400, "invalid_request", "structure", "Send well-formed content of the declared media type.")
+PROFILE = Reason("profile", 422, "invalid_request", "invariant", "Mend each element that the issues name.")
+PARAMETER_UNKNOWN = Reason(
+    "parameter_unknown", 400, "invalid_request", "not-supported", "Use the search parameters of the CapabilityStatement."
+)
+PARAMETER_INVALID = Reason("parameter_invalid", 400, "invalid_request", "value", "Give the parameter a value of its type.")
+IDENTIFIER_IN_URL = Reason(
+    "identifier_in_url",
+    400,
+    "invalid_request",
+    "security",
+    "A BSN never stands in a URL: send the search by POST to _search.",
+)
+NOT_FOUND = Reason("not_found", 404, "invalid_request", "not-found", "Check the id; what is not yours is not shown either.")
+METHOD_NOT_ALLOWED = Reason(
+    "method_not_allowed", 405, "invalid_request", "not-supported", "Use a method that the contract gives this path."
+)
+CONFLICT = Reason("conflict", 409, "invalid_request", "conflict", "It is there already; read it before you write.")
+VERSION_STALE = Reason(
+    "version_stale", 412, "invalid_request", "conflict", "Read the newest version, apply your change to it and send its ETag."
+)
+PSEUDONYM_INVALID = Reason(
+    "pseudonym_invalid",
+    400,
+    "invalid_request",
+    "invalid",
+    "Have the pseudonym evaluated for this register (recipient and scope) and send the answer with its blind factor.",
+)
+PSEUDONYM_EXPIRED = Reason(
+    "pseudonym_expired", 400, "invalid_request", "expired", "Have the pseudonym evaluated again; the answer lives for minutes."
+)
+PSEUDONYM_REPLAYED = Reason(
+    "pseudonym_replayed", 400, "invalid_request", "duplicate", "Have the pseudonym evaluated again; each answer serves once."
+)
+QUESTION_UNKNOWN = Reason(
+    "question_unknown", 403, "access_denied", "forbidden", "Ask a validated question, unchanged; the catalogue lists them."
+)
+OVERLOADED = Reason(
+    "overloaded", 503, "temporarily_unavailable", "throttled", "Wait for as long as Retry-After says, then send it again."
+)
+UPSTREAM = Reason(
+    "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
+)
+INTERNAL = Reason("internal", 500, "server_error", "exception", "This is a fault of ours; report it with the trace id.")

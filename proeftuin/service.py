@@ -1,0 +1,243 @@
+"""The wiring that every service shares: tenants, trust, lifespan, health, metrics, OpenAPI, and the refusals of TLS and routing."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from cryptography import x509
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proeftuin import parties
+from proeftuin.access.admission import Admitted
+from proeftuin.access.rendering import Form, json_response, problem
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.audit import outbox
+from proeftuin.audit.delivery import deliver_to
+from proeftuin.audit.events import NODE_AUTHENTICATION
+from proeftuin.audit.record import Record, System
+from proeftuin.clock import Clock, SystemClock
+from proeftuin.reasons import METHOD_NOT_ALLOWED, NOT_FOUND, Refused
+from proeftuin.settings import ServiceSettings, TenantSettings
+from proeftuin.storage.database import Database
+from proeftuin.storage.migrations import ensure_database, upgrade
+from proeftuin.tenant import Tenant
+from proeftuin.tokens.access_token import TokenVerifier
+from proeftuin.tokens.client import TokenClient
+from proeftuin.tokens.issuers import KeySource, RemoteKeys
+from proeftuin.transport.client import PeerClient
+from proeftuin.transport.server import Listener
+from proeftuin.transport.tracing import Trace, from_headers
+from proeftuin.transport.trust import HandshakeRefusal, Trust, client_context, server_context
+
+log = structlog.get_logger(__name__)
+CRL_WARNING = timedelta(days=2)
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The counters of one service instance, in a registry of its own (several services may share a process)."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    requests: Counter = field(init=False)
+    seconds: Histogram = field(init=False)
+    tls_refusals: Counter = field(init=False)
+    waiting: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Register the instruments."""
+        labels = ["method", "route", "status", "reason"]
+        self.requests = Counter("proeftuin_requests", "Requests by outcome", labels, registry=self.registry)
+        self.seconds = Histogram("proeftuin_request_seconds", "Duration", labels[:2], registry=self.registry)
+        self.tls_refusals = Counter("proeftuin_tls_refusals", "Refused handshakes", ["reason"], registry=self.registry)
+        self.waiting = Gauge("proeftuin_audit_undelivered", "Audit events in the outbox", ["party"], registry=self.registry)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What can be put in another way than a running network does.
+
+    `key_source` gives the keys with which a tenant's tokens are verified (default: fetched from the tenant's issuer);
+    `delivery` gives the way of a tenant's audit events to the log (default: over mTLS).
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    key_source: Callable[[TenantSettings, PeerClient], KeySource] | None = None
+    delivery: Callable[[Tenant], outbox.Deliver] | None = None
+
+
+@dataclass
+class Service:
+    """One instance of one service while it is being put together and run; `migrations` is the folder of its Alembic revisions."""
+
+    settings: ServiceSettings
+    migrations: Path
+    wiring: Wiring = field(default_factory=Wiring)
+    on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Open databases, keys and clients of every tenant."""
+        self.clock = self.wiring.clock
+        self.seed = parties.load(self.settings.parties)
+        self.trust = Trust(self.settings.trust)
+        self.metrics = Metrics()
+        self._running: set[asyncio.Task[None]] = set()
+        for tenant in self.settings.tenants:
+            self.tenants[tenant.party] = self._open(tenant)
+
+    @property
+    def operator(self) -> Tenant:
+        """The tenant in whose name the listener itself logs: the operator's own, or the first that it hosts."""
+        return self.tenants.get(self.settings.operator) or next(iter(self.tenants.values()))
+
+    def tenant_of(self, request: Request) -> Tenant:
+        """Return the tenant that the path names (`{party}`), or the only one; raises Refused(NOT_FOUND)."""
+        party = request.path_params.get("party")
+        if party is None:
+            return self.operator
+        tenant = self.tenants.get(party)
+        if tenant is None:
+            raise Refused(NOT_FOUND, f"this instance hosts no party {party[:60]!r}")
+        return tenant
+
+    def app(self, title: str, routers: Sequence[APIRouter], *, form: Form = problem, description: str = "") -> FastAPI:
+        """Return the application: `routers` behind the enforcement point, and health, metrics and OpenAPI beside them."""
+        app = FastAPI(
+            title=title, description=description, version="0.1.0", lifespan=self._lifespan,
+            openapi_url=None, docs_url=None, redoc_url=None,
+        )  # fmt: skip
+        app.state.service, app.state.trust, app.state.metrics = self, self.trust, self.metrics
+        app.state.tenant_of = self.tenant_of
+        for router in routers:
+            app.include_router(router)
+        app.include_router(_operations(self, app))
+
+        async def unmatched(request: Request, error: Exception) -> Response:
+            status = error.status_code if isinstance(error, HTTPException) else 404
+            reason = METHOD_NOT_ALLOWED if status == 405 else NOT_FOUND
+            return form(Refused(reason, f"no route for {request.method} on this path"), from_headers(request.headers))
+
+        app.add_exception_handler(HTTPException, unmatched)
+        return app
+
+    def listener(self, app: FastAPI) -> Listener:
+        """Return where and with which certificate `app` answers."""
+        context = server_context(self.settings.certificate, self.settings.key, self.trust, self._refused_by_tls)
+        return Listener(app, self.settings.host, self.settings.port, context)
+
+    def _open(self, settings: TenantSettings) -> Tenant:
+        ensure_database(settings.database)
+        database = Database(settings.database)
+        upgrade(database.engine, self.migrations)
+        party = self.seed.party(settings.party)
+        context = client_context(settings.folder / "certificate.pem", settings.folder / "certificate.key", self.trust)
+        client = PeerClient(context, connect_to=self.settings.connect_to)
+        source = self.wiring.key_source(settings, client) if self.wiring.key_source else RemoteKeys(settings.issuer, client)
+        tokens = TokenClient(self.settings.network.issuer, party.client_id, client)
+        tenant = Tenant(
+            party=party, service=self.settings.service, audience=settings.audience, secrets=settings.folder / "keys",
+            clock=self.clock, database=database, client=client, tokens=tokens,
+            verifier=TokenVerifier({settings.issuer: source}, settings.audience, self.clock),
+            courier=None,  # type: ignore[arg-type] # the courier needs the tenant; it follows in the next line
+        )  # fmt: skip
+        given = self.wiring.delivery
+        deliver = given(tenant) if given else deliver_to(self.settings.network.logging, client, tokens)
+        tenant.courier = outbox.Courier(database, deliver)
+        return tenant
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        for tenant in self.tenants.values():
+            tenant.courier.start()
+        for begin in self.on_start:
+            await begin()
+        try:
+            yield
+        finally:
+            for task in self._running:
+                task.cancel()
+            for tenant in self.tenants.values():
+                await tenant.courier.stop()
+                await tenant.client.close()
+                await tenant.database.close()
+
+    def _refused_by_tls(self, refusal: HandshakeRefusal) -> None:
+        """Count, print and log a handshake that failed; it runs inside the event loop of the listener."""
+        log.warning("tls refused", instance=self.settings.instance, reason=refusal.reason.code, detail=refusal.detail)
+        self.metrics.tls_refusals.labels(refusal.reason.code).inc()
+        tenant = self.operator
+        record = Record(NODE_AUTHENTICATION, Trace.new(), System(None, "unknown", "unknown"), tenant.system, tenant.system)
+        record.refuse(refusal.reason, refusal.detail)
+
+        async def store() -> None:
+            now = self.clock.now()
+            await tenant.database.write(outbox.store, record.to_events(now), now)
+            tenant.courier.wake()
+
+        task = asyncio.get_running_loop().create_task(store())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def health(self) -> tuple[int, dict[str, Any]]:
+        """Return the HTTP status and the state of every part: database, revocation list, certificate, outbox."""
+        now = self.clock.now()
+        components: dict[str, Any] = {}
+        for name, tenant in self.tenants.items():
+            try:
+                waiting = await tenant.database.read(outbox.undelivered)
+                self.metrics.waiting.labels(name).set(waiting)
+                components[name] = {"status": "up", "audit_undelivered": waiting}
+            except Exception as error:  # noqa: BLE001 - health says what is wrong, whatever it is
+                components[name] = {"status": "down", "detail": type(error).__name__}
+        next_update = self.trust.next_update()
+        left = next_update - now
+        components["crl"] = {
+            "status": "down" if left <= timedelta(0) else "warning" if left < CRL_WARNING else "up",
+            "next_update": next_update.isoformat(),
+        }
+        certificate = x509.load_pem_x509_certificate(self.settings.certificate.read_bytes())
+        expired = certificate.not_valid_after_utc <= now
+        components["certificate"] = {
+            "status": "down" if expired else "up",
+            "not_after": certificate.not_valid_after_utc.isoformat(),
+        }
+        states = {component["status"] for component in components.values()}
+        worst = next(state for state in ("down", "warning", "up") if state in states)
+        return (503 if worst == "down" else 200), {"status": worst, "instance": self.settings.instance, "components": components}
+
+
+def _operations(service: Service, app: FastAPI) -> APIRouter:
+    """The addresses beside the contract: a valid certificate is enough to see them."""
+    router = guarded(problem)
+
+    @router.get("/health")
+    @require()
+    async def health(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
+        """State of database, revocation list, certificate and outbox; 503 when one is down."""
+        status, content = await service.health()
+        return json_response(content, status)
+
+    @router.get("/metrics")
+    @require()
+    async def metrics(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
+        """Counters in the Prometheus text format."""
+        await service.health()  # it reads how many audit events wait
+        return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
+
+    @router.get("/openapi.json")
+    @require()
+    async def openapi(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
+        """The OpenAPI document of this service."""
+        return json_response(app.openapi())
+
+    return router

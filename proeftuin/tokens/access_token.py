@@ -1,0 +1,183 @@
+"""JWT access tokens (RFC 9068) bound to a certificate (RFC 8705 §3), with the IUA claims on person, role and purpose (ITI-71)."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+
+from proeftuin.clock import Clock
+from proeftuin.pki.identity import Peer
+from proeftuin.reasons import (
+    TOKEN_AUDIENCE,
+    TOKEN_BINDING,
+    TOKEN_EXPIRED,
+    TOKEN_ISSUER,
+    TOKEN_MALFORMED,
+    TOKEN_SIGNATURE,
+    Refused,
+)
+from proeftuin.tokens.issuers import KeySource
+from proeftuin.tokens.keys import ALGORITHM, SigningKeys
+
+MEDIA_TYPE = "at+jwt"
+MAX_LENGTH = 8192  # characters; a longer header is not a token of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The acting person as the identity provider stated it: number and naming system, role code (UZI) and organisation (URA)."""
+
+    identifier: str
+    system: str
+    role: str | None = None
+    organization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an access token opens: to whom, for which audience, scopes and subject, by whom, why, and for how many seconds."""
+
+    client_id: str
+    audience: str
+    scopes: frozenset[str]
+    thumbprint: str
+    lifetime: int
+    patient: str | None = None
+    person: Person | None = None
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token that was verified; only `TokenVerifier` makes one from what a caller sent."""
+
+    issuer: str
+    grant: Grant
+    jti: str
+    issued_at: int
+    expires_at: int
+    raw: str = field(repr=False)
+
+    @property
+    def patient(self) -> str | None:
+        """The BSN of the one client whose data the token opens."""
+        return self.grant.patient
+
+    @property
+    def policy(self) -> str:
+        """The URN by which audit events name this token (BALP OAUTHaccessTokenUse.Minimal)."""
+        return f"urn:ietf:params:oauth:jti:{self.jti}"
+
+
+def issue(keys: SigningKeys, issuer: str, grant: Grant, clock: Clock) -> AccessToken:
+    """Sign a new access token for `grant`."""
+    now = int(clock.now().timestamp())
+    jti = secrets.token_urlsafe(16)
+    claims: dict[str, Any] = {
+        "iss": issuer, "sub": grant.client_id, "client_id": grant.client_id, "aud": grant.audience,
+        "scope": " ".join(sorted(grant.scopes)), "iat": now, "exp": now + grant.lifetime, "jti": jti,
+        "cnf": {"x5t#S256": grant.thumbprint},
+    }  # fmt: skip
+    iua: dict[str, Any] = {}
+    if grant.patient is not None:
+        iua["person_id"] = grant.patient
+    if grant.purpose is not None:
+        iua["purpose_of_use"] = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": grant.purpose}]
+    if grant.person is not None:
+        iua["national_provider_identifier"] = {"system": grant.person.system, "value": grant.person.identifier}
+        iua["subject_role"] = [grant.person.role] if grant.person.role else []
+        iua["subject_organization_id"] = grant.person.organization
+    if iua:
+        claims["extensions"] = {"ihe_iua": iua}
+    return AccessToken(issuer, grant, jti, now, now + grant.lifetime, keys.sign(claims, typ=MEDIA_TYPE))
+
+
+class TokenVerifier:
+    """Verifies access tokens for one audience from the issuers that it trusts."""
+
+    def __init__(self, issuers: Mapping[str, KeySource], audience: str, clock: Clock) -> None:
+        self._issuers = dict(issuers)
+        self._audience = audience
+        self._clock = clock
+
+    async def verify(self, raw: str, peer: Peer) -> AccessToken:
+        """Return the token when form, issuer, signature, audience, time and binding to the certificate of `peer` all hold.
+
+        The cheap checks come first. Raises Refused with the first check that fails.
+        """
+        header, claims = _decode_unverified(raw)
+        source = self._issuers.get(str(claims.get("iss")))
+        if source is None:
+            raise Refused(TOKEN_ISSUER, "the token's issuer is not the one this service trusts")
+        key = await source.key(str(header.get("kid")))
+        if key is None:
+            raise Refused(TOKEN_SIGNATURE, "the issuer has no key with the token's kid")
+        try:
+            jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+        except jwt.InvalidTokenError as error:
+            raise Refused(TOKEN_SIGNATURE, "the signature does not verify") from error
+        token = _parse(raw, claims)
+        if token.grant.audience != self._audience:
+            raise Refused(TOKEN_AUDIENCE, f"the token is for {token.grant.audience}, this is {self._audience}")
+        now = self._clock.now().timestamp()
+        if now >= token.expires_at:
+            raise Refused(TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
+        if token.grant.thumbprint != peer.thumbprint:
+            raise Refused(TOKEN_BINDING, "the connection's certificate is not the one in cnf.x5t#S256")
+        return token
+
+
+def inspect(raw: str, keys: SigningKeys) -> AccessToken | None:
+    """Return what a token of one's own `keys` says, whether or not it still holds; None when it is no such token."""
+    try:
+        header, claims = _decode_unverified(raw)
+        key = keys.public_key(str(header.get("kid")))
+        if key is None:
+            return None
+        jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+        return _parse(raw, claims)
+    except (Refused, jwt.InvalidTokenError):
+        return None
+
+
+_SIGNATURE_ONLY: Any = {
+    "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_iss": False,
+    "verify_sub": False, "verify_jti": False,
+}  # fmt: skip
+
+
+def _decode_unverified(raw: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        if len(raw) > MAX_LENGTH:
+            raise Refused(TOKEN_MALFORMED, f"the token is longer than {MAX_LENGTH} characters")
+        decoded = jwt.decode_complete(raw, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise Refused(TOKEN_MALFORMED, "the token is not a JWT") from error
+    header, claims = decoded["header"], decoded["payload"]
+    if header.get("alg") != ALGORITHM or str(header.get("typ", "")).lower().removeprefix("application/") != MEDIA_TYPE:
+        raise Refused(TOKEN_MALFORMED, f"the token's header must say alg {ALGORITHM} and typ {MEDIA_TYPE}")
+    return header, claims
+
+
+def _parse(raw: str, claims: dict[str, Any]) -> AccessToken:
+    try:
+        iua = claims.get("extensions", {}).get("ihe_iua", {})
+        number = iua.get("national_provider_identifier")
+        role = iua.get("subject_role") or [None]
+        person = Person(number["value"], number["system"], role[0], iua.get("subject_organization_id")) if number else None
+        purpose = iua.get("purpose_of_use")
+        grant = Grant(
+            client_id=str(claims["client_id"]),
+            audience=str(claims["aud"]),
+            scopes=frozenset(str(claims["scope"]).split()),
+            thumbprint=str(claims["cnf"]["x5t#S256"]),
+            lifetime=int(claims["exp"]) - int(claims["iat"]),
+            patient=iua.get("person_id"),
+            person=person,
+            purpose=purpose[0]["code"] if purpose else None,
+        )
+        return AccessToken(str(claims["iss"]), grant, str(claims["jti"]), int(claims["iat"]), int(claims["exp"]), raw)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise Refused(TOKEN_MALFORMED, "a claim that RFC 9068 or RFC 8705 asks for is missing or has another shape") from error

@@ -1,0 +1,168 @@
+"""What a service trusts: the root, the issuing CAs and their revocation lists, read again whenever a file changes."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from proeftuin.pki.identity import Peer
+from proeftuin.reasons import (
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_INVALID,
+    CERTIFICATE_MISSING,
+    CERTIFICATE_REVOKED,
+    CERTIFICATE_UNKNOWN_CA,
+    CRL_EXPIRED,
+    Reason,
+)
+
+_VERIFY_REASONS = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
+    3: CRL_EXPIRED, 9: CERTIFICATE_EXPIRED, 10: CERTIFICATE_EXPIRED, 12: CRL_EXPIRED,
+    18: CERTIFICATE_UNKNOWN_CA, 19: CERTIFICATE_UNKNOWN_CA, 20: CERTIFICATE_UNKNOWN_CA, 21: CERTIFICATE_UNKNOWN_CA,
+    23: CERTIFICATE_REVOKED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeRefusal:
+    """A connection that TLS refused: the reason from the catalogue and OpenSSL's own words."""
+
+    reason: Reason
+    detail: str
+
+
+class Trust:
+    """A folder with `root.pem`, `issuing-*.pem` and `*.crl.pem`; every question is answered from the files as they are now."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._stamp: tuple[tuple[str, int, int], ...] = ()
+        self._revoked: frozenset[tuple[str, int]] = frozenset()
+        self._next_update: datetime | None = None
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what changes when a file of the folder changes."""
+        stats = ((path.name, path.stat()) for path in sorted(self.folder.glob("*.pem")))
+        return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
+
+    def revoked(self, peer: Peer) -> bool:
+        """Tell whether the certificate of `peer` stands on its issuer's revocation list, also on a connection that stayed open."""
+        self._refresh()
+        return (peer.issuer, peer.serial) in self._revoked
+
+    def next_update(self) -> datetime:
+        """Return the moment at which the first of the revocation lists expires, and from which nobody gets in."""
+        self._refresh()
+        if self._next_update is None:
+            raise FileNotFoundError(f"no revocation list in {self.folder}")
+        return self._next_update
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Make `context` require a certificate that this folder vouches for and that is not revoked."""
+        for path in sorted(self.folder.glob("*.pem")):
+            context.load_verify_locations(path)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        context.verify_mode = ssl.CERT_REQUIRED
+
+    def _refresh(self) -> None:
+        stamp = self.stamp()
+        if stamp == self._stamp:
+            return
+        lists = [x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(self.folder.glob("*.crl.pem"))]
+        self._revoked = frozenset((_common_name(crl.issuer), entry.serial_number) for crl in lists for entry in crl)
+        self._next_update = min((crl.next_update_utc for crl in lists if crl.next_update_utc), default=None)
+        self._stamp = stamp
+
+
+class ReloadingContext(ssl.SSLContext):
+    """An SSLContext that builds itself anew, for new connections, when its certificate, key, anchors or lists change."""
+
+    _build: Callable[[], ssl.SSLContext]
+    _stamp_of: Callable[[], object]
+    _stamp: object = None
+    _current: ssl.SSLContext
+
+    @classmethod
+    def of(cls, *, server: bool, build: Callable[[], ssl.SSLContext], stamp: Callable[[], object]) -> "ReloadingContext":
+        """Return a context that asks `build` for the real one whenever `stamp` gives something else than before."""
+        context = cls(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context._build, context._stamp_of = build, stamp
+        context._refresh()
+        return context
+
+    def _refresh(self) -> None:
+        stamp = self._stamp_of()
+        if stamp != self._stamp:
+            self._current, self._stamp = self._build(), stamp
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401 - passed on as they come
+        """Begin a connection with what the files say now."""
+        self._refresh()
+        return self._current.wrap_bio(*args, **kwargs)
+
+
+def server_context(certificate: Path, key: Path, trust: Trust, on_refusal: Callable[[HandshakeRefusal], None]) -> ReloadingContext:
+    """Return the TLS 1.3 context of a listener: client certificates required, no session tickets, refusals told to `on_refusal`."""
+
+    class Announcing(ssl.SSLObject):
+        """Sends the TLS alert before it gives up, so that the caller can read why (asyncio would drop it), and tells the reason."""
+
+        _failure: ssl.SSLError | None = None
+
+        def do_handshake(self) -> None:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                self._failure = error
+                on_refusal(_explain(error))
+                raise ssl.SSLWantReadError from error  # one more turn: the alert leaves first
+
+    def build() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.num_tickets = 0  # a resumed session would escape the revocation list
+        context.load_cert_chain(certificate, key)
+        trust.load_into(context)
+        context.sslobject_class = Announcing
+        return context
+
+    return ReloadingContext.of(server=True, build=build, stamp=lambda: (_stat(certificate), _stat(key), trust.stamp()))
+
+
+def client_context(certificate: Path, key: Path, trust: Trust) -> ReloadingContext:
+    """Return the TLS 1.3 context of a caller that shows `certificate` and checks the server against `trust`."""
+
+    def build() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(certificate, key)
+        trust.load_into(context)
+        return context
+
+    return ReloadingContext.of(server=False, build=build, stamp=lambda: (_stat(certificate), _stat(key), trust.stamp()))
+
+
+def _explain(error: ssl.SSLError) -> HandshakeRefusal:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _VERIFY_REASONS.get(error.verify_code, CERTIFICATE_INVALID)
+        return HandshakeRefusal(reason, f"{error.verify_code} {error.verify_message}")
+    if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return HandshakeRefusal(CERTIFICATE_MISSING, "the peer did not return a certificate")
+    return HandshakeRefusal(CERTIFICATE_INVALID, error.reason or "TLS handshake failed")
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_ino
+
+
+def _common_name(name: x509.Name) -> str:
+    return str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)

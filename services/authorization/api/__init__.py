@@ -1,0 +1,1 @@
+"""The addresses of the authorization server, one file for each transaction."""

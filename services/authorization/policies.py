@@ -1,0 +1,80 @@
+"""Who may ask for which scope: rules as data (policies.toml), read once at start."""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from proeftuin.parties import Party
+from proeftuin.reasons import (
+    PURPOSE_NOT_ALLOWED,
+    RESOURCE_UNKNOWN,
+    ROLE_NOT_ALLOWED,
+    SCOPE_NOT_ALLOWED,
+    SCOPE_UNKNOWN,
+    Refused,
+)
+
+NATIONAL, PARTY = "national", "party"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopePolicy:
+    """One scope: which server issues it, for which resource, to which kinds of party, roles and purposes."""
+
+    name: str
+    server: str
+    resource: str
+    clients: frozenset[str]
+    person: str | None = None
+    roles: frozenset[str] = frozenset()
+    purposes: frozenset[str] = frozenset()
+    category: str | None = None
+
+    def check_client(self, client: Party) -> None:
+        """Raise Refused(SCOPE_NOT_ALLOWED) unless the scope is open for this party."""
+        open_to = {"*", client.kind} | ({"care_provider"} if client.is_care_provider else set())
+        if not self.clients & open_to:
+            raise Refused(SCOPE_NOT_ALLOWED, f"scope {self.name} is not open for a {client.kind}")
+
+    def check_purpose(self, purpose: str | None) -> None:
+        """Raise Refused(PURPOSE_NOT_ALLOWED) unless the scope is open for this purpose of use."""
+        if self.purposes and purpose not in self.purposes:
+            wanted = " or ".join(sorted(self.purposes))
+            raise Refused(PURPOSE_NOT_ALLOWED, f"scope {self.name} is for purpose {wanted}, not {purpose or 'none'}")
+
+    def check_role(self, role: str | None) -> None:
+        """Raise Refused(ROLE_NOT_ALLOWED) unless the profession of the UZI role code may use the scope."""
+        if self.roles and (role or "").partition(".")[0] not in self.roles:
+            raise Refused(ROLE_NOT_ALLOWED, f"role {role or 'none'} may not use scope {self.name}")
+
+
+class Policies:
+    """The scopes of one server, national or of a party; `resources` maps the resource names of the rules to base addresses."""
+
+    def __init__(self, server: str, resources: dict[str, str], rules: Iterable[ScopePolicy]) -> None:
+        self._resources = resources
+        self.scopes = {rule.name: rule for rule in rules if rule.server == server}
+
+    def select(self, names: list[str], resource: str, client: Party) -> list[ScopePolicy]:
+        """Return the rules of the scopes asked for; one bad scope refuses them all.
+
+        Raises Refused: SCOPE_UNKNOWN, RESOURCE_UNKNOWN (unknown, or not the one of a scope) or SCOPE_NOT_ALLOWED.
+        """
+        unknown = sorted(set(names) - self.scopes.keys())
+        if not names or unknown:
+            raise Refused(SCOPE_UNKNOWN, f"this server does not issue {' '.join(unknown)[:100] or 'an empty scope'}")
+        rules = [self.scopes[name] for name in dict.fromkeys(names)]
+        for rule in rules:
+            if resource != self._resources[rule.resource]:
+                raise Refused(RESOURCE_UNKNOWN, f"scope {rule.name} is for {self._resources[rule.resource]}")
+            rule.check_client(client)
+        return rules
+
+
+def load(path: Path = Path(__file__).parent / "policies.toml") -> list[ScopePolicy]:
+    """Read the rules from `path`; raises KeyError or TypeError when one is not well formed."""
+    return [
+        ScopePolicy(**{name: frozenset(value) if isinstance(value, list) else value for name, value in rule.items()})
+        for rule in tomllib.loads(path.read_text())["scope"]
+    ]

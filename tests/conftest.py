@@ -1,0 +1,33 @@
+"""Fixtures that every test may use."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from proeftuin.storage.migrations import ensure_database
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty database of each kind; PostgreSQL where PROEFTUIN_TEST_POSTGRES names a server (.ci/run starts one)."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'test.sqlite'}"
+        return
+    server = os.environ.get("PROEFTUIN_TEST_POSTGRES")
+    if not server:
+        pytest.skip("PROEFTUIN_TEST_POSTGRES names no server")
+    url = sa.make_url(server).set(database=f"test_{uuid.uuid4().hex}")
+    text = url.render_as_string(hide_password=False)
+    ensure_database(text)
+    yield text
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'DROP DATABASE "{url.database}" WITH (FORCE)')
