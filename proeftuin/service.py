@@ -83,6 +83,7 @@ class Service:
     migrations: Path
     wiring: Wiring = field(default_factory=Wiring)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tenants: dict[str, Tenant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -164,6 +165,8 @@ class Service:
         try:
             yield
         finally:
+            for end in self.on_stop:
+                await end()
             for task in self._running:
                 task.cancel()
             for tenant in self.tenants.values():

@@ -1,5 +1,6 @@
 """The settings of one service instance: read from a JSON file that `proeftuin prepare` writes, overridable by the environment."""
 
+import json
 import os
 from pathlib import Path
 
@@ -58,20 +59,33 @@ class ServiceSettings(BaseModel):
 
 
 def load(path: Path) -> ServiceSettings:
-    """Read settings from `path`; `PROEFTUIN_HOST` and `PROEFTUIN_DATABASE` (a URL with `{name}`) win over the file.
+    """Read settings from `path`; relative paths in it count from its folder, also in SQLite URLs.
+
+    The environment wins over the file: `PROEFTUIN_HOST` (address to listen on), `PROEFTUIN_DATABASE` (a URL in which `{name}`
+    stands for the name of each tenant's database) and `PROEFTUIN_CONNECT_TO` (JSON object, see PeerClient).
 
     Raises pydantic.ValidationError.
     """
     settings = ServiceSettings.model_validate_json(path.read_text())
+    folder = path.absolute().parent
     host, database = os.environ.get("PROEFTUIN_HOST"), os.environ.get("PROEFTUIN_DATABASE")
-    changes: dict[str, object] = {}
+    connect_to = json.loads(os.environ.get("PROEFTUIN_CONNECT_TO", "{}"))
+    changes: dict[str, object] = {name: folder / getattr(settings, name) for name in ("certificate", "key", "trust", "parties")} | {
+        "connect_to": settings.connect_to | connect_to
+    }
     if host:
         changes["host"] = host
-    if database:
-        changes["tenants"] = [
-            tenant.model_copy(update={"database": database.replace("{name}", database_name(settings.service, tenant.party))})
-            for tenant in settings.tenants
-        ]
+    changes["tenants"] = [
+        tenant.model_copy(
+            update={
+                "folder": folder / tenant.folder,
+                "database": database.replace("{name}", database_name(settings.service, tenant.party))
+                if database
+                else tenant.database.replace("sqlite:///", f"sqlite:///{folder}/"),
+            }
+        )
+        for tenant in settings.tenants
+    ]
     return settings.model_copy(update=changes)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import sqlalchemy as sa
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from proeftuin.access.requirement import Requirement
 from proeftuin.audit import outbox
@@ -77,10 +77,13 @@ class Admission:
             wanted = " or ".join(sorted(self.requirement.media_types))
             raise Refused(CONTENT_TYPE, f"the body must be {wanted}, not {media_type or 'untyped'}")
         received = bytearray()
-        async for chunk in self.request.stream():
-            received += chunk
-            if len(received) > limit:
-                raise Refused(TOO_LARGE, f"the body is larger than {limit} bytes")
+        try:
+            async for chunk in self.request.stream():
+                received += chunk
+                if len(received) > limit:
+                    raise Refused(TOO_LARGE, f"the body is larger than {limit} bytes")
+        except ClientDisconnect as error:
+            raise Refused(MALFORMED, "the caller went away before the body was complete") from error
         return bytes(received)
 
     async def json_object(self) -> dict[str, Any]:

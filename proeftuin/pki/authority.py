@@ -151,15 +151,15 @@ class Authority:
         return issued
 
     def revoke(self, serial: int, reason: x509.ReasonFlags = HOLD) -> None:
-        """Put a certificate on its issuer's list; one that is on it already stays so. Raises PkiError if unknown.
+        """Put a certificate on its issuer's list; one on hold may still be revoked for good. Raises PkiError if unknown.
 
         The default reason is certificateHold: the only one from which RFC 5280 §5.3.1 knows a way back.
         """
         with self._locked():
             state = self._load()
             entry = _find(state, serial)
-            if entry["revoked"] is None:
-                entry["revoked"] = self._clock.now().replace(microsecond=0).isoformat()
+            entry["revoked"] = entry["revoked"] or self._clock.now().replace(microsecond=0).isoformat()
+            if entry["reason"] in {None, HOLD.value}:
                 entry["reason"] = reason.value
             self._publish(state)
 
@@ -174,9 +174,9 @@ class Authority:
             self._publish(state)
 
     def write_crls(self, next_update_days: float = 7) -> None:
-        """Sign all revocation lists anew; they hold until `next_update_days` from now (0 or less: expired lists)."""
+        """Sign all revocation lists anew; these and later ones hold for `next_update_days` (0 or less: they are expired)."""
         with self._locked():
-            self._publish(self._load(), timedelta(days=next_update_days))
+            self._publish(self._load() | {"crl_days": next_update_days})
 
     def index(self) -> list[Entry]:
         """Return every certificate that was issued, in order."""
@@ -191,7 +191,7 @@ class Authority:
             key = new_key()
             validity = (now - _BACKDATE, now + _ISSUING_LIFE)
             self._keep(kind, authority_certificate(name, key, validity, (root, root_key)), key)
-        self._publish({"crl_number": 0, "crl_time": None, "certificates": []})
+        self._publish({"crl_number": 0, "crl_time": None, "crl_days": 7, "certificates": []})
 
     def _keep(self, authority: str, certificate: x509.Certificate, key: PrivateKey) -> None:
         files.write(self.folder / f"{authority}.key", _key_pem(key), 0o600)
@@ -213,10 +213,10 @@ class Authority:
             certificate = x509.load_pem_x509_certificate(self._certificate_path(authority).read_bytes())
             key = load_pem_private_key((self.folder / f"{authority}.key").read_bytes(), password=None)
         except (OSError, ValueError) as error:
-            raise PkiError(f"cannot read the CA {authority} in {self.folder}: run `proeftuin reset`") from error
+            raise PkiError(f"the CA {authority} in {self.folder} is damaged: run `proeftuin reset`") from error
         return certificate, key  # type: ignore[return-value] # _keep wrote it
 
-    def _publish(self, state: dict[str, Any], valid: timedelta = timedelta(days=7)) -> None:
+    def _publish(self, state: dict[str, Any]) -> None:
         """Store the state, then sign the lists that follow from it: what a kill leaves undone, the next call mends."""
         last = datetime.fromisoformat(state["crl_time"]) if state["crl_time"] else None
         present = self._clock.now().replace(microsecond=0)
@@ -224,7 +224,7 @@ class Authority:
         state["crl_number"] += 1
         state["crl_time"] = moment.isoformat()
         self._save(state)
-        until = max(present + valid, moment + timedelta(seconds=1))
+        until = max(present + timedelta(days=state["crl_days"]), moment + timedelta(seconds=1))
         entries = [_from_json(entry) for entry in state["certificates"]]
         for authority in _AUTHORITIES:
             revoked = [entry for entry in entries if entry.kind == authority and entry.revoked]

@@ -27,7 +27,6 @@ from proeftuin.identifiers import (
     UZOVI_SYSTEM,
     validate_kvk,
     validate_oin,
-    validate_ura,
     validate_uzovi,
 )
 from proeftuin.parties import CertificateKind
@@ -127,8 +126,11 @@ def _ura(names: x509.SubjectAlternativeName) -> str | None:
     values = [each.value for each in names.get_values_for_type(x509.OtherName) if each.type_id == UZI_OTHER_NAME]
     if len(values) != 1:
         return None
-    match = _UZI_VALUE.fullmatch(asn1.decode_der(str, values[0]))
-    return validate_ura(match[1]) if match else None
+    try:
+        match = _UZI_VALUE.fullmatch(asn1.decode_der(str, values[0]))
+    except ValueError:  # no UTF8String
+        return None
+    return match[1] if match else None
 
 
 def _urn(names: x509.SubjectAlternativeName, kind: str) -> str | None:

@@ -115,7 +115,7 @@ def _config(listener: Listener) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,
         ssl_context_factory=lambda _config, _default: listener.context,
     )
 

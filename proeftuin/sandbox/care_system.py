@@ -1,0 +1,313 @@
+"""The system of one party, seen from outside: it has a certificate and the address of addressing, and finds the rest.
+
+This is what a vendor's EPD/ECD does against the network; nothing in it knows the topology.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from proeftuin import pseudonym
+from proeftuin.audit import outbox
+from proeftuin.audit.delivery import deliver_to
+from proeftuin.audit.events import EventType
+from proeftuin.audit.record import Record, System
+from proeftuin.clock import SystemClock
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.parties import Party
+from proeftuin.reasons import CATALOGUE
+from proeftuin.sandbox.hops import Hop, Hops, milliseconds_since
+from proeftuin.storage.database import Database
+from proeftuin.tokens.access_token import Person
+from proeftuin.tokens.client import TokenClient
+from proeftuin.transport.client import Answer, PeerClient, Unreachable
+from proeftuin.transport.tracing import CURRENT, Trace
+from proeftuin.transport.trust import Trust, client_context
+
+SERVICE_SYSTEM = "https://proeftuin.example/CodeSystem/service"
+LIST_SUBJECT = "http://minvws.github.io/generiekefuncties-docs/NamingSystem/nvi-identifier"
+CUSTODIAN = "http://minvws.github.io/generiekefuncties-docs/StructureDefinition/nl-gf-localization-custodian"
+CATEGORIES = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
+NVI_SCOPE = "nationale-verwijsindex"
+_ALERTS = {
+    "CERTIFICATE_REQUIRED": "certificate_missing",
+    "CERTIFICATE_REVOKED": "certificate_revoked",
+    "CERTIFICATE_EXPIRED": "certificate_expired",
+    "UNKNOWN_CA": "certificate_unknown_ca",
+}
+
+
+class Stopped(Exception):  # noqa: N818 - the exchange cannot go on: a hop did not end as expected
+    """A hop of the exchange had another outcome than it should, so the next one has nothing to go on."""
+
+
+class CareSystem:
+    """The system of `party` with the certificate in `folder`; every call that it makes is a hop in `hops`."""
+
+    def __init__(
+        self,
+        party: Party,
+        folder: Path,
+        trust: Path,
+        addressing: str,
+        hops: Hops | None = None,
+        *,
+        certificate: str = "certificate",
+        connect_to: Mapping[str, str] | None = None,
+    ) -> None:
+        self.party = party
+        self.addressing = addressing
+        self.hops = hops or Hops()
+        context = client_context(folder / f"{certificate}.pem", folder / f"{certificate}.key", Trust(trust))
+        self.client = PeerClient(context, connect_to=connect_to)
+        self.services: dict[str, str] = {}
+        self.database = Database(f"sqlite:///{folder / 'system.sqlite'}")
+        outbox.metadata.create_all(self.database.engine)
+        self._clock = SystemClock()
+        self._courier: outbox.Courier | None = None
+
+    # --- the hop itself
+
+    async def call(
+        self,
+        what: str,
+        target: str,
+        method: str,
+        url: str,
+        *,
+        expected: str = "ok",
+        name: str = "",
+        **rest: Any,  # noqa: ANN401 - passed on to PeerClient.request
+    ) -> Answer | None:
+        """Make one call and add it to the hops; returns None when there was no HTTP answer."""
+        started = time.perf_counter()
+        trace = (CURRENT.get() or Trace.new()).child()
+        before = CURRENT.set(trace)
+        answer: Answer | None = None
+        try:
+            answer = await self.client.request(method, url, **rest)
+            status, reason = answer.status, reason_of(answer)
+        except Unreachable as error:
+            status, reason = 0, alert_of(str(error))
+        finally:
+            CURRENT.reset(before)
+        taken = milliseconds_since(started)
+        self.hops.add(
+            Hop(name or self.hops.scenario or what, self.party.id, target, what, status, reason, taken, expected, trace.trace_id)
+        )
+        return answer
+
+    async def get(self, what: str, target: str, method: str, url: str, **rest: Any) -> Any:  # noqa: ANN401 - JSON is any
+        """Make one call that must succeed and return its JSON; raises Stopped."""
+        answer = await self.call(what, target, method, url, **rest)
+        if answer is None or answer.status >= 300:
+            last = self.hops.all[-1]
+            raise Stopped(f"{what} at {target}: {last.status} {last.reason} {(answer.body[:300] if answer else b'').decode()}")
+        return answer.json() if answer.body else None
+
+    # --- addressing
+
+    async def discover(self) -> None:
+        """Find the national services and their authorization server in addressing."""
+        bundle = await self.get(
+            "find the services of the network", "addressing", "GET", f"{self.addressing}/fhir/Endpoint?identifier={SERVICE_SYSTEM}|"
+        )
+        for entry in bundle["entry"]:
+            endpoint = entry["resource"]
+            for identifier in endpoint.get("identifier", []):
+                if identifier.get("system") == SERVICE_SYSTEM:
+                    self.services[identifier["value"]] = endpoint["address"]
+        tokens = TokenClient(self.services["authorization"], self.party.client_id, self.client)
+        self.courier = outbox.Courier(self.database, deliver_to(self.services["logging"], self.client, tokens))
+        self.courier.start()
+
+    async def look_up(self, ura: str) -> dict[str, str]:
+        """Find a care provider by URA: its name, and the addresses of its active endpoints by kind (`fhir`, `oauth2`)."""
+        url = f"{self.addressing}/fhir/Organization?identifier=http://fhir.nl/fhir/NamingSystem/ura|{ura}"
+        bundle = await self.get(
+            "look the organisation up, with its endpoints", "addressing", "GET", f"{url}&_include=Organization:endpoint"
+        )
+        found: dict[str, str] = {}
+        for entry in bundle["entry"]:
+            resource = entry["resource"]
+            if resource["resourceType"] == "Organization":
+                found["name"] = resource["name"]
+            elif resource["status"] == "active":
+                found[resource["connectionType"]["code"]] = resource["address"]
+        return found
+
+    # --- tokens and identity
+
+    async def log_in(self, provider: str, **who: str) -> str:
+        """Log a person in (`professional=` UZI number or `client=` BSN) and return the identity statement."""
+        form = {"client_id": self.party.client_id} | who
+        answer = await self.get("log the person in", "identity provider", "POST", f"{self.services[provider]}/login", form=form)
+        return str(answer["id_token"])
+
+    async def token(
+        self,
+        issuer: str,
+        resource: str,
+        scope: str,
+        *,
+        target: str = "authorization",
+        expected: str = "ok",
+        name: str = "",
+        **bounds: Any,  # noqa: ANN401 - see token_form
+    ) -> str | None:
+        """Ask for a token; returns None when it was refused."""
+        form = token_form(self.party.client_id, resource, scope, **bounds)
+        what = f"ask a token for {scope}"
+        answer = await self.call(what, target, "POST", f"{issuer}/token", form=form, expected=expected, name=name)
+        return str(answer.json()["access_token"]) if answer is not None and answer.status == 200 else None
+
+    async def national_token(self, service: str, scope: str, **bounds: Any) -> str:  # noqa: ANN401 - see token_form
+        """Ask the network's own authorization server for a token; raises Stopped."""
+        token = await self.token(self.services["authorization"], self.services[service], scope, target="vws", **bounds)
+        if token is None:
+            raise Stopped(f"no token for {scope} at {service}")
+        return token
+
+    # --- localization
+
+    async def pseudonym(self, bsn: str, recipient: str) -> str:
+        """Blind the BSN, have it evaluated for the register `recipient` (organisation id), and return the token for it."""
+        token = await self.national_token("pseudonymisation", "prs:read")
+        blinded = pseudonym.blind(pseudonym.derive(bsn, recipient, NVI_SCOPE))
+        content = {
+            "blinded_input": _b64url(blinded.blinded_input),
+            "recipient_organization": recipient,
+            "recipient_scope": NVI_SCOPE,
+        }
+        url = f"{self.services['pseudonymisation']}/evaluate"
+        answer = await self.get("evaluate the blinded pseudonym", "pseudonymisation", "POST", url, content=content, token=token)
+        return pseudonym.encode_token(answer["evaluated_output"], blinded.blind_factor)
+
+    async def localize(self, bsn: str, category: str, recipient: str) -> list[str]:
+        """Return the URAs of the parties that hold data of `category` on this client."""
+        subject = await self.pseudonym(bsn, recipient)
+        token = await self.national_token("localization", "nvi:localize")
+        bundle = await self.get(
+            f"localize {category}",
+            "localization",
+            "POST",
+            f"{self.services['localization']}/fhir/List/_search",
+            form={"subject:identifier": f"{LIST_SUBJECT}|{subject}", "code": category},
+            token=token,
+        )
+        return [
+            extension["valueReference"]["identifier"]["value"]
+            for entry in bundle.get("entry", [])
+            for extension in entry["resource"]["extension"]
+            if extension["url"] == CUSTODIAN
+        ]
+
+    async def register(self, bsn: str, category: str, recipient: str) -> None:
+        """Tell localization that this party holds data of `category` on this client; to have told it before is well."""
+        subject = await self.pseudonym(bsn, recipient)
+        token = await self.national_token("localization", "nvi:create")
+        resource = {
+            "resourceType": "List",
+            "status": "current",
+            "mode": "working",
+            "code": {"coding": [{"system": CATEGORIES, "code": category}]},
+            "subject": {"identifier": {"system": LIST_SUBJECT, "value": subject, "use": "temp"}},
+            "extension": [
+                {
+                    "url": CUSTODIAN,
+                    "valueReference": {"identifier": {"system": "http://fhir.nl/fhir/NamingSystem/ura", "value": self.party.ura}},
+                }
+            ],
+            "source": {
+                "identifier": {
+                    "system": "http://minvws.github.io/generiekefuncties-docs/NamingSystem/oauth-client-id",
+                    "value": self.party.client_id,
+                }
+            },
+            "emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "withheld"}]},
+        }
+        url = f"{self.services['localization']}/fhir/List"
+        answer = await self.call(
+            f"register {category}", "localization", "POST", url, content=resource, content_type="application/fhir+json", token=token
+        )
+        if answer is None or answer.status not in (201, 409):
+            raise Stopped(f"localization did not register {category}: {self.hops.all[-1]}")
+
+    # --- logging of its own end
+
+    async def log(self, event: EventType, target: System, patient: str, person: Person, **rest: Any) -> None:  # noqa: ANN401
+        """Store this end's own audit event (both ends record, logging-consent.md §3) and have it delivered."""
+        here = System(self.party.identifiers[0], self.party.name, "127.0.0.1")
+        trace = CURRENT.get() or Trace.new()
+        record = Record(event, trace, here, target, here, patients=[patient], person=person, client_id=self.party.client_id, **rest)
+        now = self._clock.now()
+        await self.database.write(outbox.store, record.to_events(now), now)
+        self.courier.wake()
+
+    async def drained(self) -> None:
+        """Wait until every event of this end is in the log."""
+        while await self.database.read(outbox.undelivered):  # noqa: ASYNC110 - the courier works through the database
+            await asyncio.sleep(0.02)
+
+    @property
+    def courier(self) -> outbox.Courier:
+        """The way of this end's events to the log; known once the network is discovered."""
+        if self._courier is None:
+            raise Stopped("discover the network first")
+        return self._courier
+
+    @courier.setter
+    def courier(self, courier: outbox.Courier) -> None:
+        self._courier = courier
+
+    async def close(self) -> None:
+        """Deliver what is left and close."""
+        if self._courier is not None:
+            await self._courier.stop()
+        await self.client.close()
+        await self.database.close()
+
+
+def token_form(
+    client_id: str,
+    resource: str,
+    scope: str,
+    *,
+    patient: str | None = None,
+    purpose: str | None = None,
+    id_token: str | None = None,
+    lifetime: int | None = None,
+) -> dict[str, str]:
+    """Return the form of a token request (authorization README): bounded by scope, and by client, purpose and time when given."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "scope": scope, "resource": resource}
+    if patient is not None:
+        details: dict[str, Any] = {"type": "client_data", "patient": {"system": BSN_SYSTEM, "value": patient}}
+        if purpose is not None:
+            details["purpose_of_use"] = purpose
+        if lifetime is not None:
+            details["expires_in"] = lifetime
+        form["authorization_details"] = json.dumps([details])
+    if id_token is not None:
+        form["id_token"] = id_token
+    return form
+
+
+def reason_of(answer: Answer) -> str:
+    """Return "ok", or the reason code of a refusal."""
+    return "ok" if answer.status < 300 else answer.headers.get("X-Reason", f"http_{answer.status}")
+
+
+def alert_of(error: str) -> str:
+    """Return the reason code that belongs to a TLS alert, as OpenSSL words it."""
+    wording = re.sub(r"[ ]", "_", error.upper())
+    found = next((reason for alert, reason in _ALERTS.items() if alert in wording), "unreachable")
+    return found if found in CATALOGUE else "unreachable"
+
+
+def _b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

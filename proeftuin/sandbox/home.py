@@ -1,0 +1,153 @@
+"""The sandbox folder: where PKI, instances and the care systems of the parties keep what they need."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from proeftuin import parties
+from proeftuin.parties import Party, Seed
+from proeftuin.pki.authority import Authority
+from proeftuin.pki.export import export_pkcs12
+from proeftuin.sandbox import topology
+from proeftuin.sandbox.topology import Instance, Topology
+from proeftuin.settings import ServiceSettings, TenantSettings
+
+PASSPHRASE = "proeftuin"  # noqa: S105 - the client.p12 of a sandbox party protects nothing real
+RENEW_BEFORE = timedelta(days=7)
+CRL_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder `path`, prepared from the seed in `path`/parties.toml."""
+
+    path: Path
+
+    @property
+    def authority(self) -> Authority:
+        """The sandbox CA."""
+        return Authority(self.path / "pki")
+
+    @property
+    def seed(self) -> Seed:
+        """The parties as they were when the folder was prepared."""
+        return parties.load(self.path / "parties.toml")
+
+    @property
+    def base_port(self) -> int:
+        """The port from which all others are counted."""
+        return int(json.loads((self.path / "network.json").read_text())["base_port"])
+
+    @property
+    def topology(self) -> Topology:
+        """The instances of the network."""
+        return topology.of(self.seed, self.base_port)
+
+    @property
+    def trust(self) -> Path:
+        """Root, issuing CAs and revocation lists."""
+        return self.path / "pki" / "trust"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The root certificate, for curl --cacert."""
+        return self.trust / "root.pem"
+
+    def party_folder(self, party: str) -> Path:
+        """Where the care system of a party keeps its certificate and its own outbox."""
+        return self.path / "parties" / party
+
+    def instance_folder(self, instance: str) -> Path:
+        """Where an instance keeps its settings, certificates, keys and databases."""
+        return self.path / "instances" / instance
+
+    def prepare(self, seed_file: Path, base_port: int) -> None:
+        """Make or complete the folder: CA, certificates and settings; what is there and still good stays.
+
+        Raises SeedError when the parties do not line up, PkiError when the PKI is half there.
+        """
+        seed = parties.load(seed_file)
+        faults = parties.check(seed)
+        if faults:
+            raise parties.SeedError("parties.toml does not line up:\n  " + "\n  ".join(faults))
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self.path / "parties.toml", seed_file.read_text())
+        _write(self.path / "network.json", json.dumps({"base_port": base_port}))
+        self.authority.create()
+        self.authority.write_crls(CRL_DAYS)
+        layout = topology.of(seed, base_port)
+        for instance in layout.instances:
+            self._prepare_instance(seed, layout, instance)
+        for party in seed.parties:
+            folder = self.party_folder(party.id)
+            if self._certify(party, folder, "certificate"):
+                export_pkcs12(
+                    folder / "certificate.pem", folder / "certificate.key", folder / "client.p12", PASSPHRASE, self.ca_bundle
+                )
+
+    def settings_file(self, instance: str) -> Path:
+        """Return the settings file of an instance."""
+        return self.instance_folder(instance) / "settings.json"
+
+    def remove(self) -> None:
+        """Throw everything away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _prepare_instance(self, seed: Seed, layout: Topology, instance: Instance) -> None:
+        folder = self.instance_folder(instance.name)
+        self._certify(seed.party(instance.operator), folder, "server", dns=("localhost", instance.name))
+        tenants = []
+        for party in instance.tenants:
+            tenant_folder = folder / "tenants" / party
+            self._certify(seed.party(party), tenant_folder, "certificate")
+            care = seed.party(party).is_care_provider
+            own_issuer = instance.service in ("authorization", "datastation")
+            tenants.append(
+                TenantSettings(
+                    party=party,
+                    audience=layout.audience(instance, party),
+                    issuer=layout.issuer(party) if own_issuer else layout.network.issuer,
+                    folder=Path("tenants") / party,
+                    database=f"sqlite:///tenants/{party}/{instance.service}.sqlite",
+                    datastation=layout.datastation(party) if care else "",
+                )
+            )
+        settings = ServiceSettings(
+            instance=instance.name,
+            service=instance.service,
+            operator=instance.operator,
+            host="127.0.0.1",
+            port=instance.port,
+            base_url=instance.base_url,
+            certificate=Path("server.pem"),
+            key=Path("server.key"),
+            trust=Path("../../pki/trust"),
+            parties=Path("../../parties.toml"),
+            tenants=tenants,
+            network=layout.network,
+        )
+        _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
+
+    def _certify(self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",)) -> bool:
+        """Issue a certificate unless a good one is there; returns whether it did."""
+        path = folder / f"{name}.pem"
+        if path.exists() and (folder / f"{name}.key").exists():
+            leaf = x509.load_pem_x509_certificate(path.read_bytes())
+            revoked = {entry.serial for entry in self.authority.index() if entry.revoked}
+            if leaf.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE and leaf.serial_number not in revoked:
+                return False
+        self.authority.issue(party, folder=folder, name=name, dns=dns)
+        return True
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a kill in the middle leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)

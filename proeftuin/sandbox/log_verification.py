@@ -1,0 +1,19 @@
+"""Check the log of the sandbox from its database and key, as the auditor would, with the service stopped or running."""
+
+import importlib
+from typing import Any
+
+import sqlalchemy as sa
+
+from proeftuin import settings
+from proeftuin.sandbox.home import Home
+
+
+def verify(home: Home) -> Any:  # noqa: ANN401 - the report of the logging service, which the ground knows by name only
+    """Return the report of the logging service's own check on the database that its settings name."""
+    module = importlib.import_module("services.logging.verify")
+    loaded = settings.load(home.settings_file(home.topology.instance("logging").name))
+    engine = sa.create_engine(loaded.tenants[0].database)
+    verifier = (loaded.tenants[0].folder / "keys" / "verifier").read_text()
+    with engine.connect() as connection:
+        return module.verify(connection, verifier)

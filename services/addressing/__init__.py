@@ -1,0 +1,1 @@
+"""Addressing: who is in the network, and where."""

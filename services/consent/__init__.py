@@ -1,0 +1,1 @@
+"""Consent: what clients decided, and what that means for a question."""

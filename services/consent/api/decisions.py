@@ -1,0 +1,83 @@
+"""The closed question: may this user see these categories of this holder's client? (logging-consent.md §7.4)."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admission, Admitted
+from proeftuin.access.rendering import json_response, problem
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.audit.events import DECISION
+from proeftuin.clock import instant
+from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM, InvalidIdentifier, validate
+from proeftuin.parties import CATEGORIES
+from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
+from proeftuin.tokens.access_token import Person
+from services.consent import store
+from services.consent.decisions import DENY, Question, decide
+from services.consent.model import Consent, read_consent
+
+MOST_CATEGORIES = 32
+
+
+def router(index_key: bytes) -> APIRouter:
+    """Return the route of the closed question."""
+    routes = guarded(problem)
+
+    @routes.post("/decisions")
+    @require("consent:decide", event=DECISION, media_types=("application/json",), max_body=16384)
+    async def decisions(admission: Admitted) -> Response:
+        """Answer permit, deny or no-decision for each category, with the reason and the consents that were weighed."""
+        body = await admission.json_object()
+        patient, question, categories = read_question(body)
+        admission.record.patients = [patient]
+        admission.record.purpose = question.purpose
+        admission.record.details["category"] = " ".join(categories)
+        if question.holder_ura != admission.peer.ura:
+            raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
+        resources = await admission.tenant.database.read(store.of_patient, store.patient_token(index_key, patient))
+        consents = [read_consent(resource, patient) for resource in resources]
+        now = instant(admission.tenant.clock.now())
+        answers = [decide(question, category, consents, now) for category in categories]
+        _note(admission, body["user"], answers, consents)
+        return json_response({"decisions": [answer.as_json() for answer in answers]}, headers={"Cache-Control": "no-store"})
+
+    return routes
+
+
+def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
+    """Return the client (BSN), the question and its categories; raises Refused(INVALID_REQUEST)."""
+    patient, holder, user = (body.get(name) for name in ("patient", "holder", "user"))
+    categories, purpose = body.get("categories"), body.get("purpose")
+    if not (isinstance(patient, dict) and isinstance(holder, dict) and isinstance(user, dict)):
+        raise Refused(INVALID_REQUEST, "patient, holder and user are objects")
+    if patient.get("system") != BSN_SYSTEM:
+        raise Refused(INVALID_REQUEST, f"patient.system is {BSN_SYSTEM}")
+    try:
+        bsn = validate("BSN", str(patient.get("value")))
+    except InvalidIdentifier as error:
+        raise Refused(INVALID_REQUEST, f"patient.value: {error.why}") from error
+    if not isinstance(categories, list) or not 0 < len(categories) <= MOST_CATEGORIES:
+        raise Refused(INVALID_REQUEST, f"categories is a list of 1 to {MOST_CATEGORIES}")
+    if not all(isinstance(each, str) and each in CATEGORIES for each in categories) or len(set(categories)) < len(categories):
+        raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs, and stands there once")
+    named = [holder.get("ura"), holder.get("kind"), user.get("ura"), user.get("kind"), purpose]
+    if not all(each is None or isinstance(each, str) for each in named):
+        raise Refused(INVALID_REQUEST, "ura, kind and purpose are strings")
+    if not holder.get("ura"):
+        raise Refused(INVALID_REQUEST, "holder.ura is required")
+    return bsn, Question(*named), categories
+
+
+def _note(admission: Admission, user: dict[str, Any], answers: list[Any], consents: list[Consent]) -> None:
+    """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), every consent weighed."""
+    record = admission.record
+    if isinstance(user.get("person"), str):
+        record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+    record.consents = [f"Consent/{consent.id}" for consent in consents]
+    record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
+    denied = next((answer for answer in answers if answer.outcome == DENY and answer.reason), None)
+    if denied is not None and denied.reason is not None:
+        record.refuse(denied.reason, f"no permit for {denied.category}")

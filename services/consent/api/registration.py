@@ -1,0 +1,83 @@
+"""The client's own consents: register, read, change and withdraw (IHE PCF ITI-108 in form)."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admission, Admitted
+from proeftuin.access.enforcement import is_client_self
+from proeftuin.access.rendering import fhir, fhir_response
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.audit.events import CREATE, READ, SEARCH, UPDATE
+from proeftuin.reasons import MALFORMED, NOT_FOUND, SUBJECT_MISMATCH, Refused
+from services.consent import store
+from services.consent.model import patient_of, read_consent
+
+FHIR = ("application/fhir+json", "application/json")
+SCOPE = "patient/Consent.cruds"
+
+
+def router(index_key: bytes) -> APIRouter:
+    """Return the routes by which a client manages consents; `index_key` makes the tokens that stand for BSNs."""
+    routes = guarded(fhir)
+
+    def token_of(admission: Admission) -> str:
+        if not is_client_self(admission.token):
+            raise Refused(SUBJECT_MISMATCH, "consents are the client's own")
+        return store.patient_token(index_key, admission.patient)
+
+    @routes.post("/fhir/Consent")
+    @require(SCOPE, patient=True, event=CREATE, media_types=FHIR)
+    async def create(admission: Admitted) -> Response:
+        """Register a consent, or an objection."""
+        token = token_of(admission)
+        resource = _checked(admission, await admission.json_object())
+        stored = await admission.write(store.add, resource, token, admission.tenant.clock.now())
+        return fhir_response(stored, 201, {"Location": f"{admission.tenant.audience}/fhir/Consent/{stored['id']}"})
+
+    @routes.get("/fhir/Consent")
+    @require(SCOPE, patient=True, event=SEARCH)
+    async def search(admission: Admitted) -> Response:
+        """All consents of the client, withdrawn ones too."""
+        found = await admission.tenant.database.read(store.of_patient, token_of(admission))
+        admission.record.query = b"Consent"
+        base = f"{admission.tenant.audience}/fhir/Consent"
+        entries = [{"fullUrl": f"{base}/{each['id']}", "resource": each, "search": {"mode": "match"}} for each in found]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(found), "link": [{"relation": "self", "url": base}]}
+        return fhir_response(bundle | ({"entry": entries} if entries else {}))
+
+    @routes.get("/fhir/Consent/{consent_id}")
+    @require(SCOPE, patient=True, event=READ)
+    async def read(admission: Admitted, consent_id: str) -> Response:
+        """One consent of the client."""
+        found = await admission.tenant.database.read(store.read, consent_id, token_of(admission))
+        if found is None:
+            raise Refused(NOT_FOUND, "the client has no consent with this id")
+        admission.record.data = [{"reference": f"Consent/{consent_id}"}]
+        return fhir_response(found)
+
+    @routes.put("/fhir/Consent/{consent_id}")
+    @require(SCOPE, patient=True, event=UPDATE, media_types=FHIR)
+    async def update(admission: Admitted, consent_id: str) -> Response:
+        """Change a consent; status inactive withdraws it, for every decision that starts after this answer."""
+        token = token_of(admission)
+        resource = await admission.json_object()
+        if resource.get("id") != consent_id:
+            raise Refused(MALFORMED, "the id of the resource is not that of the address")
+        _checked(admission, resource)
+        admission.record.data = [{"reference": f"Consent/{consent_id}"}]
+        if_match = admission.request.headers.get("if-match")
+        stored = await admission.write(store.update, resource, token, if_match, admission.tenant.clock.now())
+        return fhir_response(stored)
+
+    return routes
+
+
+def _checked(admission: Admission, resource: dict[str, Any]) -> dict[str, Any]:
+    named = patient_of(resource)
+    if named is not None and named != admission.patient:
+        raise Refused(SUBJECT_MISMATCH, "the consent is of another client than the token")
+    read_consent(resource, admission.patient)
+    return resource

@@ -1,0 +1,19 @@
+"""The consent service: wiring only."""
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from proeftuin.access.rendering import fhir
+from proeftuin.service import Service, Wiring
+from proeftuin.settings import ServiceSettings
+from proeftuin.storage.secrets import secret
+from services.consent.api import decisions, registration
+
+
+def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
+    """Return the application."""
+    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
+    index_key = secret(service.operator.secrets / "index.key", lambda: os.urandom(32))
+    return service.app("Proeftuin consent", [registration.router(index_key), decisions.router(index_key)], form=fhir)

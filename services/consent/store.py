@@ -1,0 +1,76 @@
+"""Consents in versions that are only added to: what held at any moment, and what was known at any moment, stays answerable."""
+
+import hashlib
+import hmac
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from proeftuin.clock import instant
+from proeftuin.reasons import NOT_FOUND, VERSION_STALE, Refused
+
+metadata = sa.MetaData()
+versions = sa.Table(
+    "consent_version",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("patient_token", sa.String(64), nullable=False),  # HMAC of the BSN
+    sa.Column("recorded", sa.String(32), nullable=False),  # when the register learnt it
+    sa.Column("superseded", sa.String(32)),  # when it learnt better; NULL: it holds
+    sa.Column("resource", sa.Text, nullable=False),
+    sa.Index("consent_current", "patient_token", "superseded"),
+)
+_CURRENT = sa.select(versions.c.resource).where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
+
+
+def patient_token(key: bytes, bsn: str) -> str:
+    """Return what stands for a BSN in the index."""
+    return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
+
+
+def of_patient(connection: sa.Connection, token: str) -> list[dict[str, Any]]:
+    """Return the newest version of each consent of a client."""
+    rows = connection.execute(_CURRENT.order_by(versions.c.id), {"token": token})
+    return [json.loads(row.resource) for row in rows]
+
+
+def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, Any] | None:
+    """Return the newest version of a consent of this client; another's does not exist for it."""
+    where = (versions.c.id == consent_id, versions.c.patient_token == token, versions.c.superseded.is_(None))
+    found = connection.scalar(sa.select(versions.c.resource).where(*where))
+    return None if found is None else json.loads(found)
+
+
+def add(connection: sa.Connection, resource: dict[str, Any], token: str, now: datetime) -> dict[str, Any]:
+    """Register a consent under a new id; returns the stored resource."""
+    return _insert(connection, resource | {"id": str(uuid.uuid4())}, token, 1, now)
+
+
+def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_match: str | None, now: datetime) -> dict[str, Any]:
+    """Add a version to a consent; returns the stored resource.
+
+    Raises Refused: NOT_FOUND, or VERSION_STALE when `if_match` (an ETag) is not the version that stands.
+    """
+    where = (versions.c.id == resource["id"], versions.c.patient_token == token, versions.c.superseded.is_(None))
+    current = connection.scalar(sa.select(versions.c.version).where(*where).with_for_update())
+    if current is None:
+        raise Refused(NOT_FOUND, "the client has no consent with this id")
+    if if_match is not None and if_match.removeprefix("W/").strip('"') != str(current):
+        raise Refused(VERSION_STALE, f"version {current} stands")
+    connection.execute(versions.update().where(*where).values(superseded=instant(now)))
+    return _insert(connection, resource, token, current + 1, now)
+
+
+def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, version: int, now: datetime) -> dict[str, Any]:
+    moment = instant(now)
+    stored = resource | {"meta": resource.get("meta", {}) | {"versionId": str(version), "lastUpdated": moment}}
+    connection.execute(
+        versions.insert().values(
+            id=stored["id"], version=version, patient_token=token, recorded=moment, resource=json.dumps(stored)
+        )
+    )
+    return stored

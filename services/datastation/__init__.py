@@ -1,0 +1,1 @@
+"""The datastation: the source, with a door for each kind of question."""

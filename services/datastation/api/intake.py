@@ -1,0 +1,43 @@
+"""What the party's own care system brings in: a Bundle as it exports them, all of it or nothing."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admitted
+from proeftuin.access.rendering import fhir, fhir_response
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.audit.events import TRANSACTION
+from proeftuin.reasons import MALFORMED, Refused
+from services.datastation import records
+
+FHIR = ("application/fhir+json", "application/json")
+
+
+def router() -> APIRouter:
+    """Return the route by which records come in; only the party itself may use it."""
+    routes = guarded(fhir)
+
+    @routes.post("/{party}/fhir")
+    @require(own_party=True, event=TRANSACTION, media_types=FHIR, max_body=16 << 20)
+    async def load(admission: Admitted, party: str) -> Response:  # noqa: ARG001 - the path chose the tenant
+        """Validate and store a Bundle (collection, transaction, batch or document of PUT-like entries)."""
+        bundle = await admission.json_object()
+        if bundle.get("resourceType") != "Bundle":
+            raise Refused(MALFORMED, "the body is no Bundle")
+        resources = records.read_export(bundle)
+        admission.record.patients = records.bsns(resources)
+        stored = await admission.write(records.store, resources, admission.tenant.clock.now())
+        answers = [
+            {
+                "response": {
+                    "status": "201 Created" if each["meta"]["versionId"] == "1" else "200 OK",
+                    "location": f"{each['resourceType']}/{each['id']}",
+                    "etag": f'W/"{each["meta"]["versionId"]}"',
+                }
+            }
+            for each in stored
+        ]
+        return fhir_response({"resourceType": "Bundle", "type": "transaction-response", "entry": answers})
+
+    return routes

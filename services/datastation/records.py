@@ -1,0 +1,119 @@
+"""The party's records: which of them are the client's, and taking in what a care system exports."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from proeftuin.fhir import repository
+from proeftuin.fhir.outcome import Issue
+from proeftuin.fhir.refusal import InvalidResource, check
+from proeftuin.fhir.search import Pairs, Search, parse
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.reasons import PROFILE, SUBJECT_MISMATCH, Refused
+from services.datastation.source import CATEGORY
+
+TYPES = tuple(CATEGORY)
+_PATIENT_PARAMETERS = {"patient", "subject", "patient.identifier", "subject.identifier", "patient:identifier", "subject:identifier"}
+
+
+def find_patient(connection: sa.Connection, bsn: str) -> str | None:
+    """Return the id of the Patient with this BSN."""
+    page = repository.search(connection, "Patient", parse("Patient", [("identifier", f"{BSN_SYSTEM}|{bsn}")]))
+    return page.resources[0]["id"] if page.resources else None
+
+
+def bounded_search(resource_type: str, pairs: Pairs, bsn: str, patient_id: str, *, in_url: bool) -> Search:
+    """Return the search with the token's client as its only subject.
+
+    Raises Refused: SUBJECT_MISMATCH when the search names another client, and what `parse` raises.
+    """
+    parse(resource_type, [pair for pair in pairs if pair[0] not in _PATIENT_PARAMETERS], in_url=in_url)
+    kept: Pairs = []
+    own = {bsn, f"{BSN_SYSTEM}|{bsn}", patient_id, f"Patient/{patient_id}"}
+    for name, value in pairs:
+        is_subject = name in _PATIENT_PARAMETERS or (resource_type == "Patient" and name in ("identifier", "_id"))
+        if not is_subject:
+            kept.append((name, value))
+        elif value not in own:
+            raise Refused(SUBJECT_MISMATCH, "the search is about another client than the token")
+    kept.append(("_id", patient_id) if resource_type == "Patient" else ("patient", f"Patient/{patient_id}"))
+    return parse(resource_type, kept)
+
+
+def read_of(connection: sa.Connection, resource_type: str, resource_id: str, patient_id: str) -> dict[str, Any]:
+    """Return a resource of this client; raises Refused(SUBJECT_MISMATCH) for another's and for one that is not there alike."""
+    found = repository.read(connection, resource_type, resource_id)
+    subject = f"Patient/{resource_id}" if resource_type == "Patient" else (found or {}).get("subject", {}).get("reference")
+    if found is None or subject != f"Patient/{patient_id}":
+        raise Refused(SUBJECT_MISMATCH, f"the token's client has no {resource_type} with this id")
+    return found
+
+
+def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the resources of an exported Bundle with ids and relative references; raises InvalidResource with every fault."""
+    check(bundle)
+    issues: list[Issue] = []
+    places: dict[str, str] = {}
+    resources: list[dict[str, Any]] = []
+    for place, entry in enumerate(bundle.get("entry", [])):
+        resource = dict(entry.get("resource") or {})
+        kind = resource.get("resourceType")
+        if kind not in TYPES:
+            issues.append(_issue(f"Bundle.entry[{place}].resource", f"a resource of type {', '.join(TYPES)}"))
+            continue
+        full_url = str(entry.get("fullUrl", ""))
+        resource.setdefault("id", full_url.removeprefix("urn:uuid:") if full_url.startswith("urn:uuid:") else str(uuid.uuid4()))
+        places[full_url] = places[f"{kind}/{resource['id']}"] = f"{kind}/{resource['id']}"
+        if kind == "Patient" and not _bsn_of(resource):
+            issues.append(_issue(f"Bundle.entry[{place}].resource.identifier", f"an identifier of {BSN_SYSTEM}"))
+        resources.append(resource)
+    resources = [_relative(resource, places) for resource in resources]
+    for place, resource in enumerate(resources):
+        reference = resource.get("subject", {}).get("reference")
+        if resource["resourceType"] != "Patient" and not str(reference).startswith("Patient/"):
+            issues.append(_issue(f"Bundle.entry[{place}].resource.subject.reference", "a Patient of the Bundle or of this source"))
+    if issues:
+        raise InvalidResource(issues)
+    return resources
+
+
+def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Store all or nothing; raises InvalidResource when a subject is no Patient of this source."""
+    stored = [repository.put(connection, resource, now) for resource in resources if resource["resourceType"] == "Patient"]
+    people = {resource["id"] for resource in stored}
+    for place, resource in enumerate(resources):
+        if resource["resourceType"] == "Patient":
+            continue
+        patient = resource["subject"]["reference"].removeprefix("Patient/")
+        if patient not in people and repository.read(connection, "Patient", patient) is None:
+            raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.subject.reference", "a Patient of this source")])
+        stored.append(repository.put(connection, resource, now))
+    return stored
+
+
+def bsns(resources: list[dict[str, Any]]) -> list[str]:
+    """Return the BSNs of the Patients among resources."""
+    return sorted({bsn for resource in resources if (bsn := _bsn_of(resource))})
+
+
+def _bsn_of(resource: dict[str, Any]) -> str | None:
+    if resource["resourceType"] != "Patient":
+        return None
+    found = (each.get("value") for each in resource.get("identifier", []) if each.get("system") == BSN_SYSTEM)
+    return next(found, None)
+
+
+def _relative(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401 - JSON is any
+    """Make references to resources of the Bundle (fullUrl) relative ones."""
+    if isinstance(value, dict):
+        return {
+            name: places.get(each, each) if name == "reference" and isinstance(each, str) else _relative(each, places)
+            for name, each in value.items()
+        }
+    return [_relative(each, places) for each in value] if isinstance(value, list) else value
+
+
+def _issue(expression: str, wanted: str) -> Issue:
+    return Issue("error", "required", f"wanted: {wanted}", expression, PROFILE.code)

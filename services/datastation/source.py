@@ -1,0 +1,48 @@
+"""The source of one party: its doors, and what must still be true at the moment that it gives."""
+
+import asyncio
+from dataclasses import dataclass
+
+from proeftuin import consent_question
+from proeftuin.access.admission import Admission
+from proeftuin.parties import Party
+from proeftuin.reasons import TOKEN_REVOKED, UNKNOWN_CLIENT, UPSTREAM, Refused
+from proeftuin.tenant import Tenant
+from proeftuin.transport.client import Unreachable
+
+CATEGORY = {"Patient": "Patient", "Condition": "Condition", "MedicationRequest": "MedicationRequest", "CarePlan": "Episode"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The datastation of `tenant`: `issuer` is its own authorization server, `consent` where it asks for decisions."""
+
+    tenant: Tenant
+    issuer: str
+    consent: str
+    known_clients: dict[str, Party]
+
+    async def check_client_data(self, admission: Admission, resource_type: str) -> None:
+        """Raise Refused unless, now, the token is not revoked and the client permits this category to this user."""
+        grant = admission.token.grant
+        user = self.known_clients.get(grant.client_id)
+        if user is None:
+            raise Refused(UNKNOWN_CLIENT, f"{grant.client_id} is no party of this network")
+        category = CATEGORY[resource_type]
+        admission.record.details["category"] = category
+        _, admission.record.consents = await asyncio.gather(
+            self.check_live(admission),
+            consent_question.ask(self.tenant, self.consent, admission.patient, user, grant.person, [category], grant.purpose),
+        )
+
+    async def check_live(self, admission: Admission) -> None:
+        """Raise Refused(TOKEN_REVOKED) unless the party's authorization server still stands for the token (RFC 7662)."""
+        try:
+            answer = await self.tenant.client.request("POST", f"{self.issuer}/introspect", form={"token": admission.token.raw})
+            active = answer.status == 200 and answer.json().get("active")
+        except (Unreachable, ValueError) as error:
+            raise Refused(UPSTREAM, f"the authorization server did not say whether the token holds: {error}") from error
+        if answer.status != 200:
+            raise Refused(UPSTREAM, f"the authorization server answered {answer.status} to the introspection")
+        if active is not True:
+            raise Refused(TOKEN_REVOKED, "the authorization server does not stand for the token any more")

@@ -1,0 +1,1 @@
+"""Localization: which party holds which category of data on whom, by pseudonym."""

@@ -1,0 +1,91 @@
+"""Localize: who holds data of a category on this client? By subject for everyone's, by source for one's own (ITI-66 like)."""
+
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admission, Admitted
+from proeftuin.access.rendering import fhir, json_response
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.audit.events import SEARCH
+from proeftuin.fhir.search import carries_bsn
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.parties import CATEGORIES
+from proeftuin.reasons import IDENTIFIER_IN_URL, INSUFFICIENT_SCOPE, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
+from services.localization import store
+from services.localization.lists import CATEGORY_SYSTEM, CLIENT_SYSTEM, SUBJECT_SYSTEM, write_list
+from services.localization.pseudonyms import Pseudonyms
+
+SUBJECT, SOURCE, CODE = "subject:identifier", "source:identifier", "code"
+SCOPES = ("nvi:localize", "nvi:read")
+
+
+def router(pseudonyms: Pseudonyms) -> APIRouter:
+    """Return the routes of the search."""
+    routes = guarded(fhir)
+
+    @routes.get("/fhir/List")
+    @require(*SCOPES, event=SEARCH)
+    async def search(admission: Admitted) -> Response:
+        """Search with the parameters in the URL; a BSN there is refused."""
+        pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
+        if any(carries_bsn(value) for name, value in pairs if name != SUBJECT or BSN_SYSTEM in value):
+            raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
+        return await _search(admission, pseudonyms, pairs)
+
+    @routes.post("/fhir/List/_search")
+    @require(*SCOPES, event=SEARCH, media_types=("application/x-www-form-urlencoded",), max_body=16384)
+    async def search_by_form(admission: Admitted) -> Response:
+        """Search with the parameters in a form."""
+        pairs = parse_qsl((await admission.body()).decode("utf-8", "replace"), keep_blank_values=True)
+        return await _search(admission, pseudonyms, pairs)
+
+    return routes
+
+
+async def _search(admission: Admission, pseudonyms: Pseudonyms, pairs: list[tuple[str, str]]) -> Response:
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs) or parameters.keys() - {SUBJECT, SOURCE, CODE}:
+        raise Refused(PARAMETER_UNKNOWN, f"List is searched by {SUBJECT} or {SOURCE}, and {CODE}, each once")
+    code = _token(parameters, CODE, CATEGORY_SYSTEM) if CODE in parameters else None
+    if code is not None and code not in CATEGORIES:
+        raise Refused(PARAMETER_INVALID, f"code: one of {', '.join(sorted(CATEGORIES))}")
+    admission.record.query = f"List?code={code or ''}".encode()
+    admission.record.details["category"] = code or "all"
+    if SUBJECT in parameters:
+        found = await _by_subject(admission, pseudonyms, parameters, code)
+    elif SOURCE in parameters:
+        _need(admission, "nvi:read")
+        source = _token(parameters, SOURCE, CLIENT_SYSTEM)
+        found = await admission.tenant.database.read(store.of_source, admission.peer.ura or "", source, code)
+    else:
+        raise Refused(PARAMETER_INVALID, f"{SUBJECT} or {SOURCE} is required")
+    base = f"{admission.tenant.audience}/fhir/List"
+    bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(found), "link": [{"relation": "self", "url": base}]}
+    entries = [{"fullUrl": f"{base}/{each.id}", "resource": write_list(each), "search": {"mode": "match"}} for each in found]
+    return json_response(bundle | ({"entry": entries} if entries else {}), media_type="application/fhir+json")
+
+
+async def _by_subject(
+    admission: Admission, pseudonyms: Pseudonyms, parameters: dict[str, str], code: str | None
+) -> list[store.Registration]:
+    """With nvi:localize everyone's registrations; with a source as well, or nvi:read alone, only the caller's own."""
+    evaluation = pseudonyms.open(_token(parameters, SUBJECT, SUBJECT_SYSTEM))
+    own = SOURCE in parameters or "nvi:localize" not in admission.token.grant.scopes
+    custodian = (admission.peer.ura or "") if own else None
+    now = admission.tenant.clock.now()
+    return await admission.write(store.localize, evaluation, code, custodian, now)
+
+
+def _token(parameters: dict[str, str], name: str, expected: str) -> str:
+    system, _, value = parameters[name].rpartition("|")
+    if (system and system != expected) or not value:
+        raise Refused(PARAMETER_INVALID, f"{name}: {expected}|<value>")
+    return value
+
+
+def _need(admission: Admission, scope: str) -> None:
+    if scope not in admission.token.grant.scopes:
+        raise Refused(INSUFFICIENT_SCOPE, f"this search needs scope {scope}")

@@ -1,0 +1,84 @@
+"""The log as C2SP tlog-tiles: checkpoint, tiles, key, and proofs for who does not compute them from the tiles."""
+
+import base64
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admitted
+from proeftuin.access.rendering import json_response, problem
+from proeftuin.access.requirement import require
+from proeftuin.access.route import guarded
+from proeftuin.reasons import NOT_FOUND, PARAMETER_INVALID, Refused
+from proeftuin.transparency import merkle
+from proeftuin.transparency.tiles import SIZE, WIDTH, hash_at
+from services.logging import store
+
+
+def router(verifier: str) -> APIRouter:
+    """Return the routes by which anyone in the network checks the log; `verifier` is its key line."""
+    routes = guarded(problem)
+
+    @routes.get("/checkpoint")
+    @require()
+    async def checkpoint(admission: Admitted) -> Response:
+        """The newest signed checkpoint."""
+        last = await admission.tenant.database.read(store.last_checkpoint)
+        if last is None:
+            raise Refused(NOT_FOUND, "the log has not begun")
+        return Response(last[2], media_type="text/plain", headers={"Cache-Control": "no-cache"})
+
+    @routes.get("/key")
+    @require()
+    async def key(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
+        """The key with which checkpoints are verified."""
+        return Response(verifier, media_type="text/plain")
+
+    @routes.get("/proof/inclusion")
+    @require()
+    async def inclusion(admission: Admitted, index: str = "", size: str = "") -> Response:
+        """The audit path of a leaf in the tree of a size."""
+        return await _proof(admission, merkle.inclusion_proof, index, size)
+
+    @routes.get("/proof/consistency")
+    @require()
+    async def consistency(admission: Admitted, old: str = "", new: str = "") -> Response:
+        """The proof that one size of the tree extends another."""
+        return await _proof(admission, merkle.consistency_proof, old, new)
+
+    @routes.get("/tile/{level}/{position:path}")
+    @require()
+    async def tile(admission: Admitted, level: str, position: str) -> Response:
+        """A tile of hashes; `position` in groups of three (x001/234), a partial one with `.p/<width>`."""
+        place, _, width = position.partition(".p/")
+        digits = place.replace("/", "").replace("x", "")
+        if not (level.isdigit() and digits.isdigit() and (not width or width.isdigit())):
+            raise Refused(PARAMETER_INVALID, "a tile is /tile/<level>/<position>[.p/<width>]")
+        wanted = int(width or WIDTH)
+        hashes = await admission.tenant.database.read(store.tile, int(level), int(digits))
+        if not 0 < wanted <= WIDTH or len(hashes) < wanted * SIZE:
+            raise Refused(NOT_FOUND, "the log has no such tile")
+        return Response(hashes[: wanted * SIZE], media_type="application/octet-stream")
+
+    async def _proof(
+        admission: Admitted, make: Callable[[int, int, merkle.HashAt], list[bytes]], first: str, second: str
+    ) -> Response:
+        if not (first.isdigit() and second.isdigit()) or max(len(first), len(second)) > 18:
+            raise Refused(PARAMETER_INVALID, "two whole numbers are needed")
+
+        def prove(connection: sa.Connection) -> list[bytes]:
+            last = store.last_checkpoint(connection)
+            if last is None or int(second) > last[0]:
+                raise ValueError("the tree is not that large yet")
+            read = hash_at(lambda level, position: store.tile(connection, level, position))
+            return make(int(first), int(second), read)
+
+        try:
+            path = await admission.tenant.database.read(prove)
+        except ValueError as error:
+            raise Refused(PARAMETER_INVALID, str(error)) from error
+        return json_response({"path": [base64.b64encode(each).decode() for each in path]})
+
+    return routes

@@ -1,0 +1,47 @@
+"""The logging service: wiring only."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
+from proeftuin.access.rendering import fhir
+from proeftuin.audit.outbox import Deliver
+from proeftuin.service import Service, Wiring
+from proeftuin.settings import ServiceSettings
+from proeftuin.storage.secrets import secret
+from proeftuin.tenant import Tenant
+from proeftuin.transparency.checkpoint import verifier_line
+from services.logging.api import inspection, intake, retrieval, transparency
+from services.logging.sequencer import Delivery, Sequencer
+
+
+def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
+    """Return the application; raises LogDamagedError when the stored log is not the one last signed."""
+    own = wiring or Wiring()
+    sequencers: dict[str, Sequencer] = {}
+
+    def to_itself(tenant: Tenant) -> Deliver:
+        async def deliver(events: list[dict[str, Any]]) -> set[str]:
+            deliveries = [Delivery(tenant.party.client_id, event["id"], event) for event in events]
+            await sequencers[tenant.party.id].append(deliveries)
+            return {event["id"] for event in events}
+
+        return deliver
+
+    service = Service(settings, Path(__file__).parent / "migrations", Wiring(own.clock, own.key_source, own.delivery or to_itself))
+    tenant = service.operator
+    key = Ed25519PrivateKey.from_private_bytes(secret(tenant.secrets / "checkpoint.key", lambda: os.urandom(32)))
+    index_key = secret(tenant.secrets / "index.key", lambda: os.urandom(32))
+    origin = f"{settings.base_url.removeprefix('https://')}/log"
+    sequencer = sequencers[tenant.party.id] = Sequencer(tenant.database, service.clock, origin, key, index_key)
+    with tenant.database.engine.begin() as connection:
+        sequencer.begin(connection)
+    verifier = secret(tenant.secrets / "verifier", lambda: verifier_line(origin, key.public_key()).encode()).decode()
+    return service.app(
+        "Proeftuin logging",
+        [intake.router(sequencer), retrieval.router(index_key), inspection.router(index_key), transparency.router(verifier)],
+        form=fhir,
+    )

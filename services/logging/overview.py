@@ -1,0 +1,79 @@
+"""The client's overview (Wabvpz art. 15e): who made available, viewed or requested what, when, on what ground, with its proof."""
+
+import base64
+from typing import Any
+
+import sqlalchemy as sa
+
+from proeftuin.identifiers import UZI_ROLE_SYSTEM
+from proeftuin.transparency import merkle
+from proeftuin.transparency.tiles import hash_at
+from services.logging import store
+
+_MADE_AVAILABLE = {"create", "update", "transaction"}
+_VIEWED = {"read", "search-type", "vread"}
+
+
+def overview(connection: sa.Connection, token: str, since: str | None, until: str | None, limit: int = 500) -> dict[str, Any]:
+    """Return the rows on one client, newest first, each with a proof of inclusion in the newest checkpoint."""
+    last = store.last_checkpoint(connection)
+    if last is None:
+        raise LookupError("the log has no checkpoint")
+    size, _, note = last
+    rows, more = store.search(connection, store.Query({"patient_token": token}, since, until, count=limit))
+    read = hash_at(lambda level, position: store.tile(connection, level, position))
+    return {
+        "checkpoint": note,
+        "complete": more is None,
+        "rows": [_row(row, merkle.inclusion_proof(row.seq, size, read)) for row in rows],
+    }
+
+
+def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
+    event = row.resource
+    details = {detail["type"]: detail.get("valueString") for entity in event["entity"] for detail in entity.get("detail", [])}
+    purposes = [coding["code"] for concept in event.get("purposeOfEvent", []) for coding in concept.get("coding", [])]
+    return {
+        "when": event["recorded"],
+        "organisation": _requester(event),
+        "logged_by": event["source"].get("site"),
+        "role": _role(event),
+        "what": _what(event, details),
+        "category": details.get("category") or details.get("scope"),
+        "purpose": purposes[0] if purposes else None,
+        "outcome": "refused" if event.get("outcome", "0") != "0" else "given",
+        "reason": details.get("reason"),
+        "emergency": bool({"ETREAT", "BTG"} & set(purposes)),
+        "trace_id": store.trace_id(event),
+        "proof": {
+            "index": row.seq,
+            "entry": base64.b64encode(row.entry).decode(),
+            "nonce": base64.b64encode(row.nonce).decode(),
+            "document": base64.b64encode(row.document).decode(),
+            "path": [base64.b64encode(each).decode() for each in path],
+        },
+    }
+
+
+def _requester(event: dict[str, Any]) -> dict[str, Any]:
+    """The organisation that asked: the technical client, which stands first."""
+    who = event["agent"][0].get("who", {})
+    return {"name": who.get("display"), "identifier": who.get("identifier", {}).get("value")}
+
+
+def _role(event: dict[str, Any]) -> str | None:
+    for agent in event["agent"]:
+        for role in agent.get("role", []):
+            for coding in role.get("coding", []):
+                if coding.get("system") == UZI_ROLE_SYSTEM:
+                    return str(coding.get("code"))
+    return None
+
+
+def _what(event: dict[str, Any], details: dict[str, str | None]) -> str:
+    subtype = next((subtype.get("code") for subtype in event.get("subtype", [])), None)
+    if event.get("outcome", "0") != "0" or details.get("reason"):
+        return "refused"
+    if subtype in _MADE_AVAILABLE:
+        return "made available"
+    return "viewed" if subtype in _VIEWED else "requested"

@@ -1,0 +1,159 @@
+"""The one place where the log grows: what arrives together is appended in one transaction with tiles and signed checkpoint."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from proeftuin.clock import Clock
+from proeftuin.reasons import OVERLOADED, Refused
+from proeftuin.storage.database import Database
+from proeftuin.transparency import merkle
+from proeftuin.transparency.checkpoint import Checkpoint
+from proeftuin.transparency.tiles import Tree, hash_at
+from services.logging import store
+
+WAITING = 5000  # events; more than that is answered with 503
+LARGEST_BATCH = 500
+
+
+class LogDamagedError(RuntimeError):
+    """What is stored is not what the last checkpoint signed: the service does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An AuditEvent and who delivered it; `event_id` makes a repeat recognisable."""
+
+    source: str
+    event_id: str
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an event stands; `repeated` when it stood there already."""
+
+    index: int
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class Sequencer:
+    """Appends to the log in `database`; `key` signs checkpoints, `index_key` makes the tokens that stand for BSNs."""
+
+    database: Database
+    clock: Clock
+    origin: str
+    key: Ed25519PrivateKey
+    index_key: bytes
+    _pending: list[tuple[Delivery, asyncio.Future[Appended]]] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+
+    async def append(self, deliveries: list[Delivery]) -> list[Appended]:
+        """Return where each event stands, after they are durable; raises Refused(OVERLOADED) before anything is taken."""
+        if len(self._pending) + len(deliveries) > WAITING:
+            raise Refused(OVERLOADED, f"{len(self._pending)} events wait to be written")
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Appended]] = []
+        for delivery in deliveries:
+            future: asyncio.Future[Appended] = loop.create_future()
+            self._pending.append((delivery, future))
+            futures.append(future)
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._drain())
+        return list(await asyncio.gather(*futures))
+
+    async def _drain(self) -> None:
+        await asyncio.sleep(0)  # let every request of this turn of the loop join
+        while self._pending:
+            batch, self._pending = self._pending[:LARGEST_BATCH], self._pending[LARGEST_BATCH:]
+            try:
+                placed = await self.database.write(self.write, [delivery for delivery, _ in batch], self.clock.now())
+            except Exception as error:  # noqa: BLE001 - it belongs to the requests that wait
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), appended in zip(batch, placed, strict=True):
+                if not future.done():
+                    future.set_result(appended)
+
+    def write(self, connection: sa.Connection, deliveries: list[Delivery], now: datetime) -> list[Appended]:
+        """Append in the transaction of `connection`: rows, tiles and checkpoint, or nothing."""
+        if connection.dialect.name == "postgresql":  # one writer at a time, whichever process it is in
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('proeftuin-log'))"))
+        last = store.last_checkpoint(connection)
+        tree = Tree.load(last[0] if last else 0, lambda level, position: store.tile(connection, level, position))
+        known: dict[tuple[str, str], int] = {}
+        for source in {delivery.source for delivery in deliveries}:
+            ids = [delivery.event_id for delivery in deliveries if delivery.source == source]
+            found = store.delivered(connection, source, ids)
+            known |= {(source, event_id): seq for event_id, seq in found.items()}
+        placed: list[Appended] = []
+        rows: list[dict[str, Any]] = []
+        received = store.moment(now)
+        for delivery in deliveries:
+            identity = (delivery.source, delivery.event_id)
+            if identity in known:
+                placed.append(Appended(known[identity], repeated=True))
+                continue
+            seq = known[identity] = tree.size + len(rows)
+            document = json.dumps(delivery.event, separators=(",", ":"), ensure_ascii=False).encode()
+            nonce = secrets.token_bytes(16)
+            rows.append(
+                {
+                    "seq": seq,
+                    "event_id": delivery.event_id,
+                    "source": delivery.source,
+                    "received": received,
+                    "document": document,
+                    "nonce": nonce,
+                    "entry": entry(received, delivery.source, nonce, document),
+                }
+                | store.columns(delivery.event, self.index_key)
+            )
+            placed.append(Appended(seq))
+        if rows:
+            connection.execute(store.events.insert(), rows)
+            for (level, position), hashes in tree.append([merkle.leaf_hash(row["entry"]) for row in rows]).items():
+                store.put_tile(connection, level, position, hashes)
+            read = hash_at(lambda level, position: store.tile(connection, level, position))
+            checkpoint = Checkpoint(self.origin, tree.size, merkle.root(tree.size, read))
+            connection.execute(
+                store.checkpoints.insert().values(size=tree.size, root=checkpoint.root, note=checkpoint.sign(self.key))
+            )
+        return placed
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Sign the empty log, or check that the stored one is the one last signed; raises LogDamagedError."""
+        last = store.last_checkpoint(connection)
+        if last is None:
+            empty = Checkpoint(self.origin, 0, merkle.EMPTY_ROOT)
+            connection.execute(store.checkpoints.insert().values(size=0, root=empty.root, note=empty.sign(self.key)))
+            return
+        size, signed, _ = last
+        stored = connection.scalar(sa.select(sa.func.count()).select_from(store.events))
+        try:
+            found = merkle.root(size, hash_at(lambda level, position: store.tile(connection, level, position)))
+        except LookupError as error:
+            raise LogDamagedError(f"the log's tiles are incomplete: {error}") from error
+        if found != signed or stored != size:
+            raise LogDamagedError(
+                f"the log holds {stored} events and root {found.hex()[:16]}, the last checkpoint signed {size} and "
+                f"{signed.hex()[:16]}: it was changed outside the service; see `proeftuin log verify`"
+            )
+
+
+def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:
+    """Return what is hashed into the tree: canonical JSON (RFC 8785) that commits to the document without holding it."""
+    commitment = base64.b64encode(hashlib.sha256(nonce + document).digest()).decode()
+    return rfc8785.dumps({"v": 1, "received": received, "source": source, "commit": commitment})

@@ -1,0 +1,173 @@
+"""The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added, and none is ever changed."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from proeftuin.clock import instant
+from proeftuin.fhir.search import date_range
+from proeftuin.identifiers import BSN_SYSTEM
+
+metadata = sa.MetaData()
+events = sa.Table(
+    "event",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),  # = Merkle leaf index, so without gaps
+    sa.Column("event_id", sa.String(36), nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),  # client_id of who delivered it
+    sa.Column("recorded", sa.String(32), nullable=False, index=True),  # UTC instant by the source
+    sa.Column("received", sa.String(32), nullable=False),  # UTC instant by the log
+    sa.Column("observer", sa.String(64), index=True),
+    sa.Column("patient_token", sa.String(64), index=True),  # HMAC of the BSN
+    sa.Column("agent", sa.String(128), index=True),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("subtype", sa.String(64)),
+    sa.Column("action", sa.String(1)),
+    sa.Column("outcome", sa.String(2)),
+    sa.Column("trace_id", sa.String(64), index=True),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("nonce", sa.LargeBinary, nullable=False),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("source", "event_id", name="event_delivered_once"),
+)
+tiles = sa.Table(
+    "tile",
+    metadata,
+    sa.Column("level", sa.Integer, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sa.Column("hashes", sa.LargeBinary, nullable=False),
+)
+checkpoints = sa.Table(
+    "checkpoint",
+    metadata,
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("root", sa.LargeBinary, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+
+_TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
+_LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+_DELIVERED = sa.select(events.c.seq, events.c.event_id).where(
+    events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored event with its place in the log."""
+
+    seq: int
+    document: bytes
+    nonce: bytes
+    entry: bytes
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The AuditEvent."""
+        found: dict[str, Any] = json.loads(self.document)
+        return found
+
+
+def tile(connection: sa.Connection, level: int, position: int) -> bytes:
+    """Return the hashes of a tile, joined; b"" when there is none."""
+    return connection.scalar(_TILE, {"level": level, "position": position}) or b""
+
+
+def put_tile(connection: sa.Connection, level: int, position: int, hashes: bytes) -> None:
+    """Store a tile, also over its own shorter form: the right edge grows."""
+    where = (tiles.c.level == level, tiles.c.position == position)
+    if connection.execute(tiles.update().where(*where).values(hashes=hashes)).rowcount == 0:
+        connection.execute(tiles.insert().values(level=level, position=position, hashes=hashes))
+
+
+def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
+    """Return size, root and note of the newest checkpoint."""
+    row = connection.execute(_LAST).first()
+    return (row.size, row.root, row.note) if row else None
+
+
+def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, int]:
+    """Return the places of the events among `ids` that `source` delivered before."""
+    return {row.event_id: row.seq for row in connection.execute(_DELIVERED, {"by": source, "ids": ids})}
+
+
+def columns(event: dict[str, Any], key: bytes) -> dict[str, Any]:
+    """Return what an event is searched by; elements that are absent are None."""
+    patient = next(iter(patients(event)), None)
+    agents = [agent.get("who", {}).get("identifier", {}).get("value") for agent in event.get("agent", [])]
+    requestor = next((a for a, agent in zip(agents, event.get("agent", []), strict=True) if agent.get("requestor")), None)
+    return {
+        "recorded": date_range(event["recorded"])[0],
+        "observer": event["source"]["observer"].get("identifier", {}).get("value"),
+        "patient_token": patient_token(key, patient) if patient else None,
+        "agent": (patient_token(key, requestor) if requestor == patient else requestor) if requestor else None,
+        "type": event["type"].get("code", "")[:64],
+        "subtype": next((subtype.get("code", "")[:64] for subtype in event.get("subtype", [])), None),
+        "action": event.get("action"),
+        "outcome": event.get("outcome"),
+        "trace_id": trace_id(event),
+    }
+
+
+def patients(event: dict[str, Any]) -> list[str]:
+    """Return the BSNs of the clients whom an event is about."""
+    found = [entity.get("what", {}).get("identifier", {}) for entity in event.get("entity", [])]
+    return [each["value"] for each in found if each.get("system") == BSN_SYSTEM and isinstance(each.get("value"), str)]
+
+
+def patient_token(key: bytes, bsn: str) -> str:
+    """Return what stands for a BSN in an index."""
+    return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
+
+
+def trace_id(event: dict[str, Any]) -> str | None:
+    """Return the id of the exchange that an event belongs to."""
+    for extension in event.get("extension", []):
+        if str(extension.get("url", "")).endswith("/trace-id"):
+            value = extension.get("valueId") or extension.get("valueString")
+            return str(value)[:64] if value else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched: equal columns, a period of `recorded`, and a place (`seq`) to go on before."""
+
+    equal: dict[str, str]
+    since: str | None = None
+    until: str | None = None
+    before: int | None = None
+    count: int = 50
+
+
+def search(connection: sa.Connection, query: Query) -> tuple[list[Row], int | None]:
+    """Return the newest matching events first, and the place to go on before: it stays the same while events arrive."""
+    statement = sa.select(events).order_by(events.c.seq.desc()).limit(query.count + 1)
+    for name, value in query.equal.items():
+        statement = statement.where(events.c[name] == value)
+    if query.since is not None:
+        statement = statement.where(events.c.recorded >= query.since)
+    if query.until is not None:
+        statement = statement.where(events.c.recorded < query.until)
+    if query.before is not None:
+        statement = statement.where(events.c.seq < query.before)
+    rows = [Row(row.seq, row.document, row.nonce, row.entry) for row in connection.execute(statement)]
+    more = rows[query.count - 1].seq if len(rows) > query.count else None
+    return rows[: query.count], more
+
+
+def by_id(connection: sa.Connection, event_id: str, observer: str) -> Row | None:
+    """Return an event of this observer."""
+    statement = sa.select(events).where(events.c.event_id == event_id, events.c.observer == observer)
+    row = connection.execute(statement).first()
+    return Row(row.seq, row.document, row.nonce, row.entry) if row else None
+
+
+def moment(now: datetime) -> str:
+    """Return a moment as it stands in the columns."""
+    return instant(now)

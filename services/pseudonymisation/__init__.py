@@ -1,0 +1,1 @@
+"""Pseudonymisation: evaluates blinded identifiers, sees none of them."""
