@@ -15,7 +15,7 @@ from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
 from services.logging.api import inspection, intake, retrieval, transparency
-from services.logging.sequencer import Delivery, Sequencer
+from services.logging.sequencer import Sequencer
 
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
@@ -25,8 +25,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
 
     def to_itself(tenant: Tenant) -> Deliver:
         async def deliver(events: list[dict[str, Any]]) -> set[str]:
-            deliveries = [Delivery(tenant.party.client_id, event["id"], event) for event in events]
-            await sequencers[tenant.party.id].append(deliveries)
+            log = sequencers[tenant.party.id]
+            await log.append([log.prepare(tenant.party.client_id, event["id"], event) for event in events])
             return {event["id"] for event in events}
 
         return deliver

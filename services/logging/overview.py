@@ -20,7 +20,7 @@ def overview(connection: sa.Connection, token: str, since: str | None, until: st
     if last is None:
         raise LookupError("the log has no checkpoint")
     size, _, note = last
-    rows, more = store.search(connection, store.Query({"patient_token": token}, since, until, count=limit))
+    rows, more = store.search(connection, store.Query({}, token, since, until, count=limit))
     read = hash_at(lambda level, position: store.tile(connection, level, position))
     return {
         "checkpoint": note,
@@ -31,12 +31,16 @@ def overview(connection: sa.Connection, token: str, since: str | None, until: st
 
 def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
     event = row.resource
-    details = {detail["type"]: detail.get("valueString") for entity in event["entity"] for detail in entity.get("detail", [])}
-    purposes = [coding["code"] for concept in event.get("purposeOfEvent", []) for coding in concept.get("coding", [])]
+    entities = event.get("entity", [])
+    details = {detail["type"]: detail.get("valueString") for entity in entities for detail in entity.get("detail", [])}
+    codings = [coding for concept in event.get("purposeOfEvent", []) for coding in concept.get("coding", [])]
+    purposes = [coding["code"] for coding in codings if "code" in coding]
+    shared = len(set(store.patients(event))) > 1  # the document would show another client's data
     return {
         "when": event["recorded"],
         "organisation": _requester(event),
         "logged_by": event["source"].get("site"),
+        "delivered_by": row.source,
         "role": _role(event),
         "what": _what(event, details),
         "category": details.get("category") or details.get("scope"),
@@ -48,8 +52,8 @@ def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
         "proof": {
             "index": row.seq,
             "entry": base64.b64encode(row.entry).decode(),
-            "nonce": base64.b64encode(row.nonce).decode(),
-            "document": base64.b64encode(row.document).decode(),
+            "nonce": None if shared else base64.b64encode(row.nonce).decode(),
+            "document": None if shared else base64.b64encode(row.document).decode(),
             "path": [base64.b64encode(each).decode() for each in path],
         },
     }

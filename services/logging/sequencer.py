@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,7 @@ from proeftuin.clock import Clock
 from proeftuin.reasons import OVERLOADED, Refused
 from proeftuin.storage.database import Database
 from proeftuin.transparency import merkle
-from proeftuin.transparency.checkpoint import Checkpoint
+from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, verifier_line, verify
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
 
@@ -31,19 +30,22 @@ class LogDamagedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An AuditEvent and who delivered it; `event_id` makes a repeat recognisable."""
+    """An AuditEvent as it will be stored, and who delivered it; `event_id` makes a repeat recognisable."""
 
     source: str
     event_id: str
-    event: dict[str, Any]
+    document: bytes
+    columns: dict[str, Any]
+    patients: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where an event stands; `repeated` when it stood there already."""
+    """Where an event stands; `repeated` when it stood there already, `conflicting` when another stands there under its id."""
 
     index: int
     repeated: bool = False
+    conflicting: bool = False
 
 
 @dataclass(slots=True)
@@ -57,6 +59,12 @@ class Sequencer:
     index_key: bytes
     _pending: list[tuple[Delivery, asyncio.Future[Appended]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
+
+    def prepare(self, source: str, event_id: str, event: dict[str, Any]) -> Delivery:
+        """Return what will be stored of a valid AuditEvent; raises ValueError here, where it fails no other's event."""
+        tokens = sorted({store.patient_token(self.index_key, bsn) for bsn in store.patients(event)})
+        columns = store.columns(event, self.index_key)
+        return Delivery(source, store.event_id(event_id), store.encoded(event), columns, tokens)
 
     async def append(self, deliveries: list[Delivery]) -> list[Appended]:
         """Return where each event stands, after they are durable; raises Refused(OVERLOADED) before anything is taken."""
@@ -89,25 +97,27 @@ class Sequencer:
 
     def write(self, connection: sa.Connection, deliveries: list[Delivery], now: datetime) -> list[Appended]:
         """Append in the transaction of `connection`: rows, tiles and checkpoint, or nothing."""
-        if connection.dialect.name == "postgresql":  # one writer at a time, whichever process it is in
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('proeftuin-log'))"))
+        _lock(connection)
         last = store.last_checkpoint(connection)
         tree = Tree.load(last[0] if last else 0, lambda level, position: store.tile(connection, level, position))
-        known: dict[tuple[str, str], int] = {}
+        known: dict[tuple[str, str], tuple[int, bytes]] = {}
         for source in {delivery.source for delivery in deliveries}:
             ids = [delivery.event_id for delivery in deliveries if delivery.source == source]
             found = store.delivered(connection, source, ids)
-            known |= {(source, event_id): seq for event_id, seq in found.items()}
+            known |= {(source, event_id): place for event_id, place in found.items()}
         placed: list[Appended] = []
         rows: list[dict[str, Any]] = []
+        about: list[dict[str, Any]] = []
         received = store.moment(now)
         for delivery in deliveries:
             identity = (delivery.source, delivery.event_id)
             if identity in known:
-                placed.append(Appended(known[identity], repeated=True))
+                seq, document = known[identity]
+                placed.append(Appended(seq, repeated=True, conflicting=document != delivery.document))
                 continue
-            seq = known[identity] = tree.size + len(rows)
-            document = json.dumps(delivery.event, separators=(",", ":"), ensure_ascii=False).encode()
+            seq = tree.size + len(rows)
+            known[identity] = seq, delivery.document
+            about += [{"seq": seq, "patient_token": token} for token in delivery.patients]
             nonce = secrets.token_bytes(16)
             rows.append(
                 {
@@ -115,15 +125,17 @@ class Sequencer:
                     "event_id": delivery.event_id,
                     "source": delivery.source,
                     "received": received,
-                    "document": document,
+                    "document": delivery.document,
                     "nonce": nonce,
-                    "entry": entry(received, delivery.source, nonce, document),
+                    "entry": entry(received, delivery.source, nonce, delivery.document),
                 }
-                | store.columns(delivery.event, self.index_key)
+                | delivery.columns
             )
             placed.append(Appended(seq))
         if rows:
             connection.execute(store.events.insert(), rows)
+            if about:
+                connection.execute(store.subjects.insert(), about)
             for (level, position), hashes in tree.append([merkle.leaf_hash(row["entry"]) for row in rows]).items():
                 store.put_tile(connection, level, position, hashes)
             read = hash_at(lambda level, position: store.tile(connection, level, position))
@@ -135,22 +147,33 @@ class Sequencer:
 
     def begin(self, connection: sa.Connection) -> None:
         """Sign the empty log, or check that the stored one is the one last signed; raises LogDamagedError."""
+        _lock(connection)
         last = store.last_checkpoint(connection)
         if last is None:
             empty = Checkpoint(self.origin, 0, merkle.EMPTY_ROOT)
             connection.execute(store.checkpoints.insert().values(size=0, root=empty.root, note=empty.sign(self.key)))
             return
-        size, signed, _ = last
+        size, _, note = last
+        try:
+            signed = verify(note, verifier_line(self.origin, self.key.public_key()))
+        except CheckpointError as error:
+            raise LogDamagedError(f"the last checkpoint is not one that this log signed: {error}") from error
         stored = connection.scalar(sa.select(sa.func.count()).select_from(store.events))
         try:
             found = merkle.root(size, hash_at(lambda level, position: store.tile(connection, level, position)))
         except LookupError as error:
             raise LogDamagedError(f"the log's tiles are incomplete: {error}") from error
-        if found != signed or stored != size:
+        if (stored, size, found) != (signed.size, signed.size, signed.root):
             raise LogDamagedError(
-                f"the log holds {stored} events and root {found.hex()[:16]}, the last checkpoint signed {size} and "
-                f"{signed.hex()[:16]}: it was changed outside the service; see `proeftuin log verify`"
+                f"the log holds {stored} events and root {found.hex()[:16]}, the last checkpoint signed "
+                f"{signed.size} and {signed.root.hex()[:16]}: it was changed outside the service; see `proeftuin log verify`"
             )
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Let one process at a time write the log, until the transaction ends; SQLite has one process."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('proeftuin-log'))"))
 
 
 def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:

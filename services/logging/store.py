@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import re
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.fhir.search import date_range
-from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 
 metadata = sa.MetaData()
 events = sa.Table(
@@ -22,8 +24,7 @@ events = sa.Table(
     sa.Column("source", sa.String(64), nullable=False),  # client_id of who delivered it
     sa.Column("recorded", sa.String(32), nullable=False, index=True),  # UTC instant by the source
     sa.Column("received", sa.String(32), nullable=False),  # UTC instant by the log
-    sa.Column("observer", sa.String(64), index=True),
-    sa.Column("patient_token", sa.String(64), index=True),  # HMAC of the BSN
+    sa.Column("observer", sa.String(64), index=True),  # system|value
     sa.Column("agent", sa.String(128), index=True),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("subtype", sa.String(64)),
@@ -34,6 +35,12 @@ events = sa.Table(
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("source", "event_id", name="event_delivered_once"),
+)
+subjects = sa.Table(  # whom an event is about: an event of another's making may be about several clients
+    "subject",
+    metadata,
+    sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
 )
 tiles = sa.Table(
     "tile",
@@ -52,7 +59,7 @@ checkpoints = sa.Table(
 
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
 _LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
-_DELIVERED = sa.select(events.c.seq, events.c.event_id).where(
+_DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
     events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
 )
 
@@ -62,15 +69,17 @@ class Row:
     """A stored event with its place in the log."""
 
     seq: int
+    event_id: str
+    source: str
     document: bytes
     nonce: bytes
     entry: bytes
 
     @property
     def resource(self) -> dict[str, Any]:
-        """The AuditEvent."""
+        """The AuditEvent, under the id by which the log knows it."""
         found: dict[str, Any] = json.loads(self.document)
-        return found
+        return found | {"id": self.event_id}
 
 
 def tile(connection: sa.Connection, level: int, position: int) -> bytes:
@@ -91,23 +100,38 @@ def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
     return (row.size, row.root, row.note) if row else None
 
 
-def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, int]:
-    """Return the places of the events among `ids` that `source` delivered before."""
-    return {row.event_id: row.seq for row in connection.execute(_DELIVERED, {"by": source, "ids": ids})}
+def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:
+    """Return place and document of the events among `ids` that `source` delivered before."""
+    return {row.event_id: (row.seq, row.document) for row in connection.execute(_DELIVERED, {"by": source, "ids": ids})}
+
+
+def event_id(text: str) -> str:
+    """Return the id under which an event is kept: `text`, or what stands for it when it is longer than a UUID or no FHIR id."""
+    return text if re.fullmatch(r"[A-Za-z0-9\-.]{1,36}", text) else str(uuid.uuid5(uuid.NAMESPACE_URL, text))
+
+
+def indexable(text: str, width: int = 64) -> str:
+    """Return a text as it stands in a column of `width` (at least 64) characters: the same text always as the same."""
+    text = text.replace("\x00", "").encode(errors="replace").decode()  # JSON can hold what no database takes
+    return text if len(text) <= width else hashlib.sha256(text.encode()).hexdigest()
+
+
+def encoded(event: dict[str, Any]) -> bytes:
+    """Return an event as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def columns(event: dict[str, Any], key: bytes) -> dict[str, Any]:
-    """Return what an event is searched by; elements that are absent are None."""
-    patient = next(iter(patients(event)), None)
-    agents = [agent.get("who", {}).get("identifier", {}).get("value") for agent in event.get("agent", [])]
-    requestor = next((a for a, agent in zip(agents, event.get("agent", []), strict=True) if agent.get("requestor")), None)
+    """Return what an event (valid R4) is searched by; absent elements are None. Raises ValueError for a moment outside our era."""
+    users = (agent.get("who", {}).get("identifier", {}) for agent in event["agent"] if agent.get("requestor"))
+    requestor: dict[str, Any] = next(users, {})
+    observer = event["source"]["observer"].get("identifier", {})
     return {
         "recorded": date_range(event["recorded"])[0],
-        "observer": event["source"]["observer"].get("identifier", {}).get("value"),
-        "patient_token": patient_token(key, patient) if patient else None,
-        "agent": (patient_token(key, requestor) if requestor == patient else requestor) if requestor else None,
-        "type": event["type"].get("code", "")[:64],
-        "subtype": next((subtype.get("code", "")[:64] for subtype in event.get("subtype", [])), None),
+        "observer": indexable(f"{observer.get('system', '')}|{observer['value']}") if "value" in observer else None,
+        "agent": agent_token(key, requestor.get("system"), requestor["value"]) if "value" in requestor else None,
+        "type": indexable(event["type"].get("code", "")),
+        "subtype": next((indexable(subtype.get("code", "")) for subtype in event.get("subtype", [])), None),
         "action": event.get("action"),
         "outcome": event.get("outcome"),
         "trace_id": trace_id(event),
@@ -125,20 +149,26 @@ def patient_token(key: bytes, bsn: str) -> str:
     return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
 
 
+def agent_token(key: bytes, system: str | None, value: str) -> str:
+    """Return what stands for the user in an index: the number itself, unless that is or may be a BSN."""
+    return patient_token(key, value) if system == BSN_SYSTEM or (not system and is_bsn(value)) else indexable(value, 128)
+
+
 def trace_id(event: dict[str, Any]) -> str | None:
     """Return the id of the exchange that an event belongs to."""
     for extension in event.get("extension", []):
         if str(extension.get("url", "")).endswith("/trace-id"):
             value = extension.get("valueId") or extension.get("valueString")
-            return str(value)[:64] if value else None
+            return indexable(str(value)) if value else None
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched: equal columns, a period of `recorded`, and a place (`seq`) to go on before."""
+    """What is searched: columns with one of some values, a client, a period of `recorded`, and a place (`seq`) to go on before."""
 
-    equal: dict[str, str]
+    equal: dict[str, list[str]]
+    patient_token: str | None = None
     since: str | None = None
     until: str | None = None
     before: int | None = None
@@ -149,23 +179,32 @@ def search(connection: sa.Connection, query: Query) -> tuple[list[Row], int | No
     """Return the newest matching events first, and the place to go on before: it stays the same while events arrive."""
     statement = sa.select(events).order_by(events.c.seq.desc()).limit(query.count + 1)
     for name, value in query.equal.items():
-        statement = statement.where(events.c[name] == value)
+        statement = statement.where(events.c[name].in_(value))
+    if query.patient_token is not None:
+        statement = statement.join(subjects, subjects.c.seq == events.c.seq)
+        statement = statement.where(subjects.c.patient_token == query.patient_token)
     if query.since is not None:
         statement = statement.where(events.c.recorded >= query.since)
     if query.until is not None:
         statement = statement.where(events.c.recorded < query.until)
     if query.before is not None:
         statement = statement.where(events.c.seq < query.before)
-    rows = [Row(row.seq, row.document, row.nonce, row.entry) for row in connection.execute(statement)]
+    rows = [_row(row) for row in connection.execute(statement)]
     more = rows[query.count - 1].seq if len(rows) > query.count else None
     return rows[: query.count], more
 
 
-def by_id(connection: sa.Connection, event_id: str, observer: str) -> Row | None:
-    """Return an event of this observer."""
-    statement = sa.select(events).where(events.c.event_id == event_id, events.c.observer == observer)
+def by_id(connection: sa.Connection, wanted: str, source: str, observer: str) -> Row | None:
+    """Return an event that `source` delivered and `observer` (system|value) made."""
+    statement = sa.select(events).where(
+        events.c.event_id == wanted, events.c.source == source, events.c.observer == indexable(observer)
+    )
     row = connection.execute(statement).first()
-    return Row(row.seq, row.document, row.nonce, row.entry) if row else None
+    return _row(row) if row else None
+
+
+def _row(row: Any) -> Row:  # noqa: ANN401 - a row of the table, which SQLAlchemy does not type by column
+    return Row(row.seq, row.event_id, row.source, row.document, row.nonce, row.entry)
 
 
 def moment(now: datetime) -> str:

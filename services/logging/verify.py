@@ -1,6 +1,10 @@
-"""Check the whole log against itself: every commitment, leaf, tile, root and signature, recomputed from the rows."""
+"""Check the whole log against itself: every commitment, leaf, tile, root, signature and index, recomputed from the rows."""
 
+import json
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,6 +13,8 @@ from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
 from services.logging.sequencer import entry
+
+PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +31,86 @@ class Report:
         return self.fault is None
 
 
-def verify(connection: sa.Connection, verifier: str) -> Report:  # noqa: PLR0911 - one return for each kind of fault
-    """Recompute the log of `connection`; `verifier` is the key line of the log (C2SP signed-note)."""
-    notes = list(connection.execute(sa.select(store.checkpoints).order_by(store.checkpoints.c.size)))
-    tree, seen, checked = Tree(), 0, 0
+class _FaultError(Exception):
+    """The first difference."""
+
+
+def verify(connection: sa.Connection, verifier: str, index_key: bytes | None = None) -> Report:
+    """Recompute the log of `connection`, also while it grows; `verifier` is the key line of the log (C2SP signed-note).
+
+    With `index_key` the tokens by which clients are found are recomputed too; without it only their number is looked at.
+    Events cut off the end together with their checkpoints are not seen: for that, compare with a checkpoint kept elsewhere.
+    """
+    tree, checked = Tree(), 0
     computed: dict[tuple[int, int], bytes] = {}
     read = hash_at(lambda level, position: computed.get((level, position), b""), keep=0)
-    rows = iter(connection.execute(sa.select(store.events).order_by(store.events.c.seq)))
-    for note in notes:
-        while seen < note.size:
-            row = next(rows, None)
-            if row is None or row.seq != seen:
-                return Report(seen, checked, f"event {seen} is missing")
-            if entry(row.received, row.source, row.nonce, row.document) != row.entry:
-                return Report(seen, checked, f"event {seen} is not the one that was committed to")
-            computed |= tree.append([merkle.leaf_hash(row.entry)])
-            seen += 1
-        root = merkle.root(seen, read)
-        try:
-            signed = checkpoint.verify(note.note, verifier)
-        except CheckpointError as error:
-            return Report(seen, checked, f"checkpoint {note.size}: {error}")
-        if (signed.size, signed.root) != (note.size, root) or note.root != root:
-            return Report(seen, checked, f"checkpoint {note.size} signed another root: an event up to {seen} was changed")
-        checked += 1
-    if next(rows, None) is not None:
-        return Report(seen, checked, f"event {seen} stands after the last checkpoint")
-    for (level, position), hashes in computed.items():
-        if store.tile(connection, level, position) != hashes:
-            return Report(seen, checked, f"tile {level}/{position} differs")
-    return Report(seen, checked)
+    rows = _rows(connection)
+    try:
+        for note in _notes(connection):
+            leaves: list[bytes] = []
+            while (place := tree.size + len(leaves)) < note.size:
+                row, tokens = next(rows, (None, []))
+                if row is None or row.seq != place:
+                    raise _FaultError(f"event {place} is missing")
+                _check(row, tokens, index_key)
+                leaves.append(merkle.leaf_hash(row.entry))
+            computed |= tree.append(leaves)
+            root = merkle.root(tree.size, read)
+            signed = checkpoint.verify(str(note.note), verifier)
+            if (signed.size, signed.root) != (note.size, root) or note.root != root:
+                raise _FaultError(f"checkpoint {note.size} signed another root: an event up to {tree.size} was changed")
+            checked += 1
+        if checked == 0:
+            raise _FaultError("there is no checkpoint")
+        extra = next(rows, None)
+        last = store.last_checkpoint(connection)
+        grown = last is not None and last[0] > tree.size  # while we looked
+        if extra is not None and not grown:
+            raise _FaultError(f"event {tree.size} stands after the last checkpoint")
+        for (level, position), hashes in computed.items():
+            stored = store.tile(connection, level, position)
+            if (stored[: len(hashes)] if grown else stored) != hashes:
+                raise _FaultError(f"tile {level}/{position} differs")
+    except CheckpointError as error:
+        return Report(tree.size, checked, f"checkpoint {note.size}: {error}")
+    except _FaultError as fault:
+        return Report(tree.size, checked, str(fault))
+    return Report(tree.size, checked)
+
+
+def _check(row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noqa: ANN401 - a row of the table
+    try:
+        committed = entry(row.received, row.source, row.nonce, row.document)
+        event = json.loads(row.document)
+        columns, about = store.columns(event, index_key or b""), set(store.patients(event))
+    except (TypeError, ValueError, KeyError, AttributeError):  # what was put there is no event, or no bytes (SQLite takes any type)
+        raise _FaultError(f"event {row.seq} is not the one that was committed to") from None
+    if committed != row.entry:
+        raise _FaultError(f"event {row.seq} is not the one that was committed to")
+    for name, value in columns.items():
+        if getattr(row, name) != value and (index_key or name != "agent"):
+            raise _FaultError(f"event {row.seq} is indexed under another {name} than its document has")
+    if len(about) != len(tokens) or (index_key and {store.patient_token(index_key, bsn) for bsn in about} != set(tokens)):
+        raise _FaultError(f"event {row.seq} is indexed for other clients than its document names")
+
+
+def _notes(connection: sa.Connection) -> Iterator[Any]:
+    """The checkpoints by size; those that come while we look are looked at too."""
+    last = -1
+    select = sa.select(store.checkpoints).order_by(store.checkpoints.c.size).limit(PAGE)
+    while notes := connection.execute(select.where(store.checkpoints.c.size > last)).all():
+        yield from notes
+        last = notes[-1].size
+
+
+def _rows(connection: sa.Connection) -> Iterator[tuple[Any, list[str]]]:
+    """The events by place, with the tokens of their clients; a page is read after the checkpoint that covers it."""
+    last = -1
+    select = sa.select(store.events).order_by(store.events.c.seq).limit(PAGE)
+    while rows := connection.execute(select.where(store.events.c.seq > last)).all():
+        tokens = defaultdict(list)
+        seqs = store.subjects.c.seq
+        for subject in connection.execute(sa.select(store.subjects).where(seqs > last, seqs <= rows[-1].seq)):
+            tokens[subject.seq].append(subject.patient_token)
+        yield from ((row, tokens[row.seq]) for row in rows)
+        last = rows[-1].seq

@@ -13,12 +13,13 @@ from proeftuin.access.route import guarded
 from proeftuin.fhir.outcome import Issue, operation_outcome
 from proeftuin.fhir.refusal import InvalidResource
 from proeftuin.fhir.validation import validate
-from proeftuin.reasons import MALFORMED, Refused
-from services.logging.sequencer import Delivery, Sequencer
+from proeftuin.reasons import CONFLICT, MALFORMED, PROFILE, Refused
+from services.logging.sequencer import Appended, Delivery, Sequencer
 
 FHIR = ("application/fhir+json", "application/json")
 SCOPE = "system/AuditEvent.c"
 LARGEST = 500  # entries in a batch
+_OTHER = "this caller delivered another event under this id; give each event an id of its own"
 
 
 def router(sequencer: Sequencer) -> APIRouter:
@@ -30,13 +31,15 @@ def router(sequencer: Sequencer) -> APIRouter:
     async def create(admission: Admitted) -> Response:
         """Store one event; header Idempotency-Key (or the id) makes a repeat harmless."""
         event = await admission.json_object()
-        issues = faults(event)
-        if issues:
-            raise InvalidResource(issues)
-        key = admission.request.headers.get("idempotency-key") or event.get("id") or str(uuid.uuid4())
-        (appended,) = await sequencer.append([Delivery(admission.peer.client_id, str(key)[:36], event)])
-        headers = {"Location": f"{admission.tenant.audience}/fhir/AuditEvent/{key}", "Audit-Index": str(appended.index)}
-        return fhir_response(event, 200 if appended.repeated else 201, headers)
+        judged = _judge(event, admission.request.headers.get("idempotency-key"), admission.peer.client_id, sequencer)
+        if not isinstance(judged, Delivery):
+            raise InvalidResource(judged, MALFORMED if judged[0].reason == MALFORMED.code else PROFILE)
+        (appended,) = await sequencer.append([judged])
+        if appended.conflicting:
+            raise Refused(CONFLICT, _OTHER)
+        place = f"{admission.tenant.audience}/fhir/AuditEvent/{judged.event_id}"
+        headers = {"Location": place, "Audit-Index": str(appended.index)}
+        return fhir_response(event | {"id": judged.event_id}, 200 if appended.repeated else 201, headers)
 
     @routes.post("/fhir")
     @require(SCOPE, media_types=FHIR, max_body=8 << 20)
@@ -48,21 +51,16 @@ def router(sequencer: Sequencer) -> APIRouter:
             raise Refused(MALFORMED, "the body is no Bundle of type batch")
         if len(entries) > LARGEST:
             raise Refused(MALFORMED, f"a batch has at most {LARGEST} entries")
-        judged = [_judge(entry, admission.peer.client_id) for entry in entries]
+        judged = [_entry(entry, admission.peer.client_id, sequencer) for entry in entries]
         placed = iter(await sequencer.append([each for each in judged if isinstance(each, Delivery)]))
         answers: list[dict[str, Any]] = []
         for each in judged:
             if isinstance(each, Delivery):
-                appended = next(placed)
-                answers.append({"response": {
-                    "status": "200 OK" if appended.repeated else "201 Created",
-                    "location": f"AuditEvent/{each.event_id}", "etag": f'W/"{appended.index}"',
-                }})  # fmt: skip
+                answers.append({"response": _answer(each, next(placed))})
             else:
                 answers.append({"response": {"status": "400 Bad Request", "outcome": operation_outcome(each)}})
-        return json_response(
-            {"resourceType": "Bundle", "type": "batch-response", "entry": answers}, media_type="application/fhir+json"
-        )
+        answer = {"resourceType": "Bundle", "type": "batch-response"} | ({"entry": answers} if answers else {})
+        return json_response(answer, media_type="application/fhir+json")
 
     return routes
 
@@ -70,16 +68,39 @@ def router(sequencer: Sequencer) -> APIRouter:
 def faults(event: dict[str, Any]) -> list[Issue]:
     """Return what makes this no AuditEvent (R4 base); BALP conformance is never a ground to refuse (§3)."""
     if event.get("resourceType") != "AuditEvent":
-        return [Issue("error", "structure", "the resource is no AuditEvent", None, MALFORMED.code)]
+        return [_malformed("the resource is no AuditEvent")]
     return [issue for issue in validate(event) if issue.severity in ("error", "fatal")]
 
 
-def _judge(entry: Any, source: str) -> Delivery | list[Issue]:  # noqa: ANN401 - whatever was sent
+def _entry(entry: Any, source: str, sequencer: Sequencer) -> Delivery | list[Issue]:  # noqa: ANN401 - whatever was sent
     resource = entry.get("resource") if isinstance(entry, dict) else None
     if not isinstance(resource, dict):
-        return [Issue("error", "structure", "the entry has no resource", None, MALFORMED.code)]
-    issues = faults(resource)
+        return [_malformed("the entry has no resource")]
+    request = entry.get("request", {"method": "POST"})
+    if not isinstance(request, dict) or request.get("method") != "POST":
+        return [_malformed("events are only added: the entry's request has method POST")]
+    full_url = entry.get("fullUrl")
+    known = full_url.removeprefix("urn:uuid:") if isinstance(full_url, str) and full_url.startswith("urn:uuid:") else None
+    return _judge(resource, known, source, sequencer)
+
+
+def _judge(event: dict[str, Any], known: str | None, source: str, sequencer: Sequencer) -> Delivery | list[Issue]:
+    issues = faults(event)
     if issues:
         return issues
-    key = str(entry.get("fullUrl") or "").removeprefix("urn:uuid:") or resource.get("id") or str(uuid.uuid4())
-    return Delivery(source, str(key)[:36], resource)
+    try:
+        return sequencer.prepare(source, known or event.get("id") or str(uuid.uuid4()), event)
+    except ValueError:
+        return [_malformed("the event holds a character that is no Unicode, or a moment outside the years 1 to 9999")]
+
+
+def _answer(delivery: Delivery, appended: Appended) -> dict[str, Any]:
+    if appended.conflicting:
+        issue = Issue("error", CONFLICT.issue, _OTHER, None, CONFLICT.code)
+        return {"status": "409 Conflict", "outcome": operation_outcome([issue])}
+    status = "200 OK" if appended.repeated else "201 Created"
+    return {"status": status, "location": f"AuditEvent/{delivery.event_id}", "etag": f'W/"{appended.index}"'}
+
+
+def _malformed(text: str) -> Issue:
+    return Issue("error", "structure", text, None, MALFORMED.code)

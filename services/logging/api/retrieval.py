@@ -1,5 +1,6 @@
 """ITI-81: search and read of AuditEvents by the organisation that logged them; reading the log is logged too."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,7 +13,7 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
 from proeftuin.fhir.search import carries_bsn, date_range, read_cursor, write_cursor
-from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, NOT_FOUND, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.logging import store
 
@@ -35,21 +36,24 @@ def router(index_key: bytes) -> APIRouter:
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
         if any(carries_bsn(name) or carries_bsn(value) for name, value in pairs):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
-        return await _answer(admission, pairs, index_key)
+        return await _answer(admission, pairs, index_key, f"AuditEvent?{admission.request.url.query}")
 
     @routes.post("/fhir/AuditEvent/_search")
     @require(SCOPE, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
     async def search_by_form(admission: Admitted) -> Response:
-        """The same, with the parameters in a form: the way to search for a client."""
-        pairs = parse_qsl((await admission.body()).decode("utf-8", "replace"), keep_blank_values=True)
-        return await _answer(admission, pairs, index_key)
+        """The same, with the parameters in a form: the way to search for a client. A next page is the same form to link 'next'."""
+        place = parse_qsl(admission.request.url.query, keep_blank_values=True)
+        if any(carries_bsn(name) or carries_bsn(value) for name, value in place):
+            raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
+        form = (await admission.body()).decode("utf-8", "replace")
+        return await _answer(admission, [*place, *parse_qsl(form, keep_blank_values=True)], index_key, f"AuditEvent/_search?{form}")
 
     @routes.get("/fhir/AuditEvent/{event_id}")
     @require(SCOPE, event=AUDIT_LOG_USED)
     async def read(admission: Admitted, event_id: str) -> Response:
         """Read one event of the caller's own."""
-        observer = admission.peer.identifier[1]
-        row = await admission.tenant.database.read(store.by_id, event_id, observer)
+        observer = "|".join(admission.peer.identifier)
+        row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
         if row is None:
             raise Refused(NOT_FOUND, "the caller has no event with this id")
         admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
@@ -58,62 +62,77 @@ def router(index_key: bytes) -> APIRouter:
     return routes
 
 
-async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes) -> Response:
-    query, patients = parse(pairs, index_key, admission.peer.identifier[1])
-    admission.record.patients = patients
-    admission.record.query = b"AuditEvent"
+async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, asked: str) -> Response:
+    admission.record.query = asked.encode()
+    own = {"source": [admission.peer.client_id], "observer": [store.indexable("|".join(admission.peer.identifier))]}
+    query, patient = parse(pairs, index_key, own)
+    admission.record.patients = [patient] if patient else []
     rows, more = await admission.tenant.database.read(store.search, query)
     base = f"{admission.tenant.audience}/fhir/AuditEvent"
     links = [{"relation": "self", "url": base}]
-    if more is not None and not patients:
-        rest = [(name, value) for name, value in pairs if name != "_cursor"]
-        links.append({"relation": "next", "url": f"{base}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"})
+    if more is not None:
+        by_form = admission.request.method == "POST"  # the form itself may hold a BSN, so it does not go into the link
+        rest = [] if by_form else [pair for pair in pairs if pair[0] != "_cursor"]
+        url = f"{base}{'/_search' if by_form else ''}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"
+        links.append({"relation": "next", "url": url})
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
-    entries = [
-        {"fullUrl": f"{base}/{row.resource.get('id')}", "resource": row.resource, "search": {"mode": "match"}} for row in rows
-    ]
+    entries = [{"fullUrl": f"{base}/{row.event_id}", "resource": row.resource, "search": {"mode": "match"}} for row in rows]
     if entries:
         bundle["entry"] = entries
     return json_response(bundle, media_type="application/fhir+json")
 
 
-def parse(pairs: list[tuple[str, str]], index_key: bytes, observer: str) -> tuple[store.Query, list[str]]:
-    """Return the query on the events of `observer`, and the BSNs that it asks for; raises Refused."""
-    equal: dict[str, str] = {"observer": observer}
-    since = until = before = None
-    count, patients = 50, []
+def parse(pairs: list[tuple[str, str]], index_key: bytes, own: dict[str, list[str]]) -> tuple[store.Query, str | None]:
+    """Return the query within the columns of `own`, and the BSN that it asks for; raises Refused."""
+    equal = dict(own)
+    patient = token = since = until = before = None
+    count, seen = 50, set[str]()
     for name, value in pairs:
-        if name in _COLUMNS:
-            equal[_COLUMNS[name]] = value.rpartition("|")[2]
+        kind = "patient" if name in _PATIENT else name
+        if name != "date" and kind in seen:
+            raise Refused(PARAMETER_INVALID, f"{name}: once, with commas between the values of which one must hold")
+        seen.add(kind)
+        if name == "agent.identifier":
+            equal["agent"] = [_agent(index_key, each) for each in value.split(",")]
+        elif name in _COLUMNS:
+            equal[_COLUMNS[name]] = [store.indexable(each.rpartition("|")[2]) for each in value.split(",")]
         elif name in _PATIENT:
-            bsn = value.removeprefix(f"{BSN_SYSTEM}|")
-            patients.append(bsn)
-            equal["patient_token"] = store.patient_token(index_key, bsn)
+            patient = value.removeprefix(f"{BSN_SYSTEM}|")
+            if not is_bsn(patient):
+                raise Refused(PARAMETER_INVALID, f"{name}: the BSN of one client, with or without its system")
+            token = store.patient_token(index_key, patient)
         elif name == "date":
-            since, until = _period(value, since, until)
-        elif name == "_count" and value.isdigit():
-            count = max(1, min(int(value), 500))
+            low, high = _period(value)
+            since = max(filter(None, (since, low)), default=None)
+            until = min(filter(None, (until, high)), default=None)
+        elif name == "_count":
+            count = max(1, min(_number(value, "_count: a whole number"), 500))
         elif name == "_cursor":
-            place = read_cursor(value) or ""
-            if not place.isdigit():
-                raise Refused(PARAMETER_INVALID, "_cursor: take it from the link 'next', unchanged")
-            before = int(place)
+            before = _number(read_cursor(value) or "", "_cursor: take it from the link 'next', unchanged")
         else:
             known = ", ".join([*_COLUMNS, *_PATIENT, "date", "_count"])
             raise Refused(PARAMETER_UNKNOWN, f"AuditEvent can be searched by {known}")
     if since is None and until is None:
         raise Refused(PARAMETER_INVALID, "date: a period is required (ITI-81), such as date=ge2026-01-01")
-    return store.Query(equal, since, until, before, count), patients
+    return store.Query(equal, token, since, until, before, count), patient
 
 
-def _period(value: str, since: str | None, until: str | None) -> tuple[str | None, str | None]:
+def _number(text: str, what: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise Refused(PARAMETER_INVALID, what)
+    return int(text)
+
+
+def _agent(index_key: bytes, token: str) -> str:
+    system, _, value = token.rpartition("|")
+    return store.agent_token(index_key, system, value)
+
+
+def _period(value: str) -> tuple[str | None, str | None]:
     prefix, text = (value[:2], value[2:]) if value[:2] in ("ge", "gt", "le", "lt", "eq") else ("eq", value)
     try:
         low, high = date_range(text)
     except ValueError:
         raise Refused(PARAMETER_INVALID, "date: a date or instant after ge, gt, le, lt or nothing") from None
-    if prefix in ("ge", "gt", "eq"):
-        since = high if prefix == "gt" else low
-    if prefix in ("le", "lt", "eq"):
-        until = low if prefix == "lt" else high
-    return since, until
+    since = {"ge": low, "gt": high, "eq": low}.get(prefix)
+    return since, {"le": high, "lt": low, "eq": high}.get(prefix)

@@ -1,6 +1,7 @@
 """The log as C2SP tlog-tiles: checkpoint, tiles, key, and proofs for who does not compute them from the tiles."""
 
 import base64
+import re
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from proeftuin.reasons import NOT_FOUND, PARAMETER_INVALID, Refused
 from proeftuin.transparency import merkle
 from proeftuin.transparency.tiles import SIZE, WIDTH, hash_at
 from services.logging import store
+
+_NUMBER = re.compile("[0-9]{1,18}")
+_TILE = re.compile(r"([0-9]{1,2})/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
 def router(verifier: str) -> APIRouter:
@@ -52,20 +56,19 @@ def router(verifier: str) -> APIRouter:
     @require()
     async def tile(admission: Admitted, level: str, position: str) -> Response:
         """A tile of hashes; `position` in groups of three (x001/234), a partial one with `.p/<width>`."""
-        place, _, width = position.partition(".p/")
-        digits = place.replace("/", "").replace("x", "")
-        if not (level.isdigit() and digits.isdigit() and (not width or width.isdigit())):
-            raise Refused(PARAMETER_INVALID, "a tile is /tile/<level>/<position>[.p/<width>]")
-        wanted = int(width or WIDTH)
-        hashes = await admission.tenant.database.read(store.tile, int(level), int(digits))
-        if not 0 < wanted <= WIDTH or len(hashes) < wanted * SIZE:
+        path = _TILE.fullmatch(f"{level}/{position}")
+        if not path:
+            raise Refused(PARAMETER_INVALID, "a tile is /tile/<level>/<position>[.p/<width>], as C2SP tlog-tiles has it")
+        place, wanted = int(re.sub("[x/]", "", path[2])), int(path[3] or WIDTH)
+        hashes = await admission.tenant.database.read(store.tile, int(path[1]), place)
+        if wanted > WIDTH or len(hashes) < wanted * SIZE:
             raise Refused(NOT_FOUND, "the log has no such tile")
         return Response(hashes[: wanted * SIZE], media_type="application/octet-stream")
 
     async def _proof(
         admission: Admitted, make: Callable[[int, int, merkle.HashAt], list[bytes]], first: str, second: str
     ) -> Response:
-        if not (first.isdigit() and second.isdigit()) or max(len(first), len(second)) > 18:
+        if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(second)):
             raise Refused(PARAMETER_INVALID, "two whole numbers are needed")
 
         def prove(connection: sa.Connection) -> list[bytes]:

@@ -11,5 +11,5 @@ down_revision = None
 
 def upgrade() -> None:
     """Create the tables."""
-    repository.create_tables(op)  # type: ignore[arg-type] # alembic's module op stands for Operations
+    repository.create_tables(op)
     outbox.create_all(op.get_bind())

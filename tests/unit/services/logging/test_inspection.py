@@ -1,0 +1,121 @@
+"""The client's overview: all on the client and nothing on another, each row with a proof that holds, for the client alone."""
+
+import json
+
+import pytest
+
+from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
+from proeftuin.tokens.access_token import Person
+from proeftuin.transparency import checkpoint, merkle
+from tests.unit.services.logging.logbook import (
+    CLIENT,
+    FORM,
+    HOME,
+    HOSPITAL,
+    OTHER,
+    OWN,
+    PORTAL,
+    Logbook,
+    check_row,
+    client_entity,
+    event,
+    refused,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_row_says_what_its_document_says_and_is_in_the_log(logbook: Logbook) -> None:
+    user = {
+        "who": {"identifier": {"system": UZI_SYSTEM, "value": "900000011"}, "display": "Ziekenhuis De Linde"},
+        "role": [{"coding": [{"system": UZI_ROLE_SYSTEM, "code": "30.000"}]}],
+        "requestor": True,
+    }
+    details = {"detail": [{"type": "category", "valueString": "Condition"}]}
+    purpose = [{"coding": [{"display": "no code"}, {"code": "ETREAT"}]}]
+    await logbook.post(event(HOME, CLIENT, agent=[user], entity=[client_entity(CLIENT), details], purposeOfEvent=purpose))
+    await logbook.post(event(HOME, CLIENT, subtype=[{"code": "create"}], recorded="2026-03-02T10:00:00Z"))
+    denied = {"detail": [{"type": "reason", "valueString": "no_consent"}]}
+    await logbook.post(event(HOSPITAL, CLIENT, outcome="8", entity=[client_entity(CLIENT), denied]), HOSPITAL)
+    await logbook.post(event(HOME, CLIENT, subtype=None))
+    answer = await logbook.inspect()
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    content = answer.json()
+    signed = checkpoint.verify(content["checkpoint"], logbook.verifier)
+    assert (content["complete"], signed.size) == (True, 4)
+    documents = [check_row(row, signed) for row in content["rows"]]
+    assert [row["when"] for row in content["rows"]] == [document["recorded"] for document in documents]
+    assert [row["what"] for row in content["rows"]] == ["requested", "refused", "made available", "viewed"]
+    assert [row["logged_by"] for row in content["rows"]] == [HOME, HOSPITAL, HOME, HOME]
+    assert [row["outcome"] for row in content["rows"]] == ["given", "refused", "given", "given"]
+    assert content["rows"][1]["reason"] == "no_consent"
+    viewed = content["rows"][3]
+    assert (viewed["role"], viewed["category"], viewed["purpose"], viewed["emergency"]) == ("30.000", "Condition", "ETREAT", True)
+    assert viewed["organisation"] == {"name": "Ziekenhuis De Linde", "identifier": "900000011"}
+
+
+async def test_a_proof_does_not_hold_for_another_document_or_place(logbook: Logbook) -> None:
+    for _ in range(3):
+        await logbook.post(event(HOME, CLIENT))
+    content = (await logbook.inspect()).json()
+    signed = checkpoint.verify(content["checkpoint"], logbook.verifier)
+    first, second, _ = content["rows"]
+    swapped = first | {"proof": first["proof"] | {"document": second["proof"]["document"]}}
+    with pytest.raises(AssertionError):
+        check_row(swapped, signed)
+    with pytest.raises(merkle.ProofError):
+        check_row(first | {"proof": first["proof"] | {"index": 0}}, signed)
+
+
+async def test_a_period_and_the_client_limit_the_overview(logbook: Logbook) -> None:
+    for day in (1, 2, 3):
+        await logbook.post(event(HOME, CLIENT, recorded=f"2026-03-0{day}T23:59:59.999Z"))
+        await logbook.post(event(HOME, OTHER, recorded=f"2026-03-0{day}T12:00:00Z"))
+    rows = (await logbook.inspect(**{"from": "2026-03-02", "to": "2026-03-02"})).json()["rows"]
+    assert [row["when"][:10] for row in rows] == ["2026-03-02"]
+    assert len((await logbook.inspect()).json()["rows"]) == 3
+    assert [row["when"] for row in (await logbook.inspect(to="2026-03-01")).json()["rows"]] == ["2026-03-01T23:59:59.999Z"]
+    for bad in ({"from": "yesterday"}, {"to": "2026-13"}):
+        await logbook.logged()
+        await refused(logbook, await logbook.inspect(**bad), 400, "parameter_invalid")
+
+
+async def test_an_event_about_two_clients_is_shown_to_both_and_its_document_to_neither(logbook: Logbook) -> None:
+    await logbook.post(event(HOME, CLIENT, OTHER))
+    for bsn, other in ((CLIENT, OTHER), (OTHER, CLIENT)):
+        answer = await logbook.inspect(bsn)
+        (row,) = answer.json()["rows"]
+        assert (row["what"], row["proof"]["index"], row["proof"]["document"]) == ("viewed", 0, None)
+        assert other not in answer.text
+
+
+async def test_looking_is_logged_on_the_client(logbook: Logbook) -> None:
+    await logbook.inspect()
+    (logged,) = await logbook.logged()
+    assert (logged["type"]["code"], logged["outcome"]) == ("110101", "0")
+    user = next(agent for agent in logged["agent"] if agent["requestor"])
+    assert user["who"]["identifier"] == {"system": BSN_SYSTEM, "value": CLIENT}
+    assert CLIENT in json.dumps(logged["entity"])
+
+
+async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
+    async def attempt(status: int, reason: str, token: str | None, party: str | None = PORTAL, form: str = "") -> None:
+        answer = await logbook.call("POST", "/inzage/logging", party=party, token=token, headers=FORM, content=form)
+        await refused(logbook, answer, status, reason)
+
+    def token(*scopes: str, acting: Person | None, patient: str | None = None) -> str:
+        return logbook.token(PORTAL, *scopes, person=acting, patient=patient)
+
+    own = Person(CLIENT, BSN_SYSTEM)
+    await attempt(401, "certificate_invalid", None, None)
+    await attempt(401, "token_missing", None)
+    await attempt(403, "insufficient_scope", token("system/AuditEvent.rs", acting=own, patient=CLIENT))
+    await attempt(403, "subject_missing", token(OWN, acting=own))
+    await attempt(403, "subject_mismatch", token(OWN, acting=None, patient=CLIENT))
+    await attempt(403, "subject_mismatch", token(OWN, acting=Person(OTHER, BSN_SYSTEM), patient=CLIENT))
+    await attempt(403, "subject_mismatch", token(OWN, acting=Person(CLIENT, UZI_SYSTEM), patient=CLIENT))
+    await attempt(401, "token_binding", token(OWN, acting=own, patient=CLIENT), HOSPITAL)
+    await attempt(400, "invalid_request", token(OWN, acting=own, patient=CLIENT), form="from=2026&from=2027")
+    answer = await logbook.call("POST", "/inzage/logging", party=PORTAL, token=token(OWN, acting=own, patient=CLIENT), json={})
+    await refused(logbook, answer, 415, "content_type")
