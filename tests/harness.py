@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
@@ -84,9 +86,6 @@ class Harness:
         """Return the identity in a certificate that the CA issued to `party` (the same one each time)."""
         if party not in self._peers:
             issued = self.authority.issue(self.seed.party(party), folder=self.folder / "peers" / party)
-            from cryptography import x509
-            from cryptography.hazmat.primitives.serialization import Encoding
-
             leaf = x509.load_pem_x509_certificate(issued.certificate.read_bytes())
             self._peers[party] = peer_from_der(leaf.public_bytes(Encoding.DER))
         return self._peers[party]

@@ -64,7 +64,8 @@ class Record:
 
     def to_events(self, recorded: datetime) -> list[dict[str, Any]]:
         """Return the AuditEvent resources, one for each patient or one without, each with a new id."""
-        return [self._event(recorded, patient) for patient in self.patients or [None]]
+        named: list[str | None] = [*self.patients]
+        return [self._event(recorded, patient) for patient in named or [None]]
 
     def _event(self, recorded: datetime, patient: str | None) -> dict[str, Any]:
         profile = self.event.profile_url(patient=patient is not None, user=self.person is not None)

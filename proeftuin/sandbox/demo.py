@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from cryptography import x509
 

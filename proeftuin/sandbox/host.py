@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -66,7 +67,7 @@ def run_forked(groups: list[list[Path]], started: Callable[[], None] | None = No
             _die_with_parent()
             code = 0
             try:
-                run(group, lambda writer=writer: os.write(writer, b"1"))  # type: ignore[misc] # a default binds it now
+                run(group, partial(_tell, writer))
             except BaseException as error:  # noqa: BLE001 - the child has nobody above it but the parent
                 os.write(2, f"{error}\n".encode())
                 code = 1
@@ -94,6 +95,10 @@ def run_forked(groups: list[list[Path]], started: Callable[[], None] | None = No
         os.waitpid(pid, 0)
     if not all(ready):
         raise ChildProcessError("an instance did not start; its reason stands above")
+
+
+def _tell(writer: int) -> None:
+    os.write(writer, b"1")
 
 
 def _die_with_parent() -> None:

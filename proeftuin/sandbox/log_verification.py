@@ -14,6 +14,6 @@ def verify(home: Home) -> Any:  # noqa: ANN401 - the report of the logging servi
     module = importlib.import_module("services.logging.verify")
     loaded = settings.load(home.settings_file(home.topology.instance("logging").name))
     engine = sa.create_engine(loaded.tenants[0].database)
-    verifier = (loaded.tenants[0].folder / "keys" / "verifier").read_text()
+    keys = loaded.tenants[0].folder / "keys"
     with engine.connect() as connection:
-        return module.verify(connection, verifier)
+        return module.verify(connection, (keys / "verifier").read_text(), (keys / "index.key").read_bytes())

@@ -1,6 +1,7 @@
 """The running network seen from the command line: start it in the background, wait for it, look at it, stop it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -74,10 +75,8 @@ def stop(home: Home, patience: float = 15.0) -> bool:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience
     while pid_of(home) is not None and time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(ChildProcessError):  # it is another shell's child
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         time.sleep(0.05)
     if pid_of(home) is not None:
         os.kill(pid, signal.SIGKILL)

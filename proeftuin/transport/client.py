@@ -78,7 +78,7 @@ class PeerClient:
             async with self._open().request(method, url, headers=sent, params=params, data=body, allow_redirects=False) as response:
                 return Answer(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{method} {url.partition('?')[0]}: {error or type(error).__name__}") from error
+            raise Unreachable(f"{method} {url.partition('?')[0]}: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close every connection of the pool."""
@@ -106,7 +106,12 @@ class _Resolver(AbstractResolver):
         found = await asyncio.get_running_loop().getaddrinfo(target.hostname, target.port, type=socket.SOCK_STREAM, family=family)
         return [
             ResolveResult(
-                hostname=host, host=address[0], port=address[1], family=int(found_family), proto=proto, flags=socket.AI_NUMERICHOST
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=int(found_family),
+                proto=proto,
+                flags=socket.AI_NUMERICHOST,
             )
             for found_family, _, proto, _, address in found
         ]

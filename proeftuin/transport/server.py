@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proeftuin.pki.identity import Peer, peer_from_der
-from proeftuin.transport.trust import HandshakeRefusal, ReloadingContext
+from proeftuin.transport.trust import ReloadingContext
 
 
 class PortInUse(Exception):  # noqa: N818 - it is told to a person, with the way out
@@ -33,7 +33,7 @@ class Listener:
 class PeerProtocol(HttpToolsProtocol):
     """Puts the identity of the certificate, read once a connection, into the scope of each of its requests."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it the same way
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn narrows it
         """Read the certificate of the finished handshake and hand it to every request."""
         super().connection_made(transport)
         ssl_object = transport.get_extra_info("ssl_object")
@@ -48,7 +48,7 @@ class PeerProtocol(HttpToolsProtocol):
             scope.setdefault("extensions", {})["tls"] = {"peer": peer, "tls_version": 0x0304}
             await app(scope, receive, send)
 
-        self.app = with_peer  # type: ignore[assignment] # uvicorn types it by its own copy of the ASGI types
+        self.app = with_peer
 
 
 class Server(uvicorn.Server):
@@ -118,8 +118,3 @@ def _config(listener: Listener) -> uvicorn.Config:
         timeout_graceful_shutdown=1,
         ssl_context_factory=lambda _config, _default: listener.context,
     )
-
-
-def refusal_printer(refusal: HandshakeRefusal) -> str:
-    """Return one log line for a refused handshake."""
-    return f"tls refused: {refusal.reason.code} ({refusal.detail})"

@@ -73,8 +73,17 @@ class Policies:
 
 
 def load(path: Path = Path(__file__).parent / "policies.toml") -> list[ScopePolicy]:
-    """Read the rules from `path`; raises KeyError or TypeError when one is not well formed."""
+    """Read the rules from `path`; raises KeyError when one is not well formed."""
     return [
-        ScopePolicy(**{name: frozenset(value) if isinstance(value, list) else value for name, value in rule.items()})
+        ScopePolicy(
+            name=rule["name"],
+            server=rule["server"],
+            resource=rule["resource"],
+            clients=frozenset(rule["clients"]),
+            person=rule.get("person"),
+            roles=frozenset(rule.get("roles", ())),
+            purposes=frozenset(rule.get("purposes", ())),
+            category=rule.get("category"),
+        )
         for rule in tomllib.loads(path.read_text())["scope"]
     ]

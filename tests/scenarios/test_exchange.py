@@ -1,0 +1,167 @@
+"""The exchange and every refusal, over real mTLS, with the audit events that each leaves behind."""
+
+import asyncio
+import json
+import sqlite3
+import ssl
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proeftuin.pki.authority import Authority
+from proeftuin.sandbox.curl import script
+from proeftuin.sandbox.demo import Demo
+from proeftuin.sandbox.exchange import Exchange, cast
+from proeftuin.sandbox.home import Home
+from proeftuin.sandbox.hops import Hops
+from proeftuin.sandbox.log_verification import verify
+from proeftuin.sandbox.refusals import ALL
+
+REASONS = {
+    "no consent": {"no_consent"},
+    "consent withdrawn": {"consent_withdrawn"},
+    "wrong role": {"role_not_allowed"},
+    "another client": {"subject_mismatch"},
+    "wider scope": {"insufficient_scope"},
+    "expired token": {"token_expired"},
+    "stolen token": {"token_binding"},
+    "revoked certificate": {"certificate_revoked"},
+    "revoked token": {"token_revoked"},
+    "foreign token": {"token_issuer"},
+    "replayed pseudonym": {"pseudonym_replayed"},
+}
+
+
+@pytest.fixture(scope="module")
+def played(network: Home) -> tuple[bool, Hops]:
+    """The whole demonstration, played once."""
+    hops = Hops()
+    ok = asyncio.run(Demo(network, hops).run())
+    return ok, hops
+
+
+@pytest.fixture(scope="module")
+def log(network: Home, played: tuple[bool, Hops]) -> list[dict[str, Any]]:
+    """Every event in the log's own database after the demonstration."""
+    path = network.instance_folder("logging") / "tenants" / "logboek" / "logging.sqlite"
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        return [json.loads(row[0]) for row in connection.execute("SELECT document FROM event ORDER BY seq")]
+
+
+def test_every_hop_ends_as_expected(played: tuple[bool, Hops]) -> None:
+    ok, hops = played
+    assert [hop.as_json() for hop in hops.all if not hop.ok] == []
+    assert ok
+
+
+def test_every_refusal_is_played() -> None:
+    assert {refusal.__name__.replace("_", " ") for refusal in ALL} == REASONS.keys()
+
+
+@pytest.mark.parametrize("scenario", REASONS)
+def test_a_refusal_has_its_reason_code(played: tuple[bool, Hops], scenario: str) -> None:
+    refused = {hop.reason for hop in played[1].all if hop.name == scenario and hop.reason != "ok"}
+    assert refused == REASONS[scenario]
+
+
+@pytest.mark.parametrize("reason", sorted(set().union(*REASONS.values())))
+def test_a_refusal_has_its_audit_event(log: list[dict[str, Any]], reason: str) -> None:
+    told = [event for event in log if event.get("outcomeDesc", "").startswith(f"{reason}:")]
+    assert told
+    assert all(event["outcome"] == "8" for event in told)
+
+
+def test_tls_refusals_are_in_the_log(log: list[dict[str, Any]]) -> None:
+    at_tls = [event for event in log if event["subtype"][0]["code"] == "110126"]
+    assert any(event["outcomeDesc"].startswith("certificate_revoked:") for event in at_tls)
+
+
+def test_each_end_of_the_exchange_tells_its_part(network: Home, played: tuple[bool, Hops], log: list[dict[str, Any]]) -> None:
+    parts = cast(network.seed)
+    trace = next(hop.trace_id for hop in played[1].all if hop.what == "read Condition")
+    observers = {event["source"]["site"] for event in log if trace in json.dumps(event["extension"])}
+    services = {"register", "verwijsindex", "pseudoniemendienst", "toestemmingsregister", "stelsel"}
+    names = {party.name for party in network.seed.parties if party.kind in services}
+    assert observers >= names | {parts.hospital.name, parts.holder.name}
+
+
+def test_the_log_was_not_rewritten(network: Home, played: tuple[bool, Hops]) -> None:
+    report = verify(network)
+    assert report.fault is None
+    assert report.events > 100
+
+
+def test_no_log_line_shows_a_client(network: Home, played: tuple[bool, Hops]) -> None:
+    text = (network.path / "network.log").read_text()
+    assert [client.family for client in network.seed.clients if client.bsn in text] == []
+
+
+def test_the_data_is_the_clients_own(network: Home) -> None:
+    parts = cast(network.seed)
+    demo = Demo(network, Hops())
+
+    async def run() -> dict[str, Any]:
+        system = demo.system(parts.hospital.id)
+        try:
+            return await Exchange(system, parts).run()
+        finally:
+            await system.close()
+
+    data = asyncio.run(run())
+    (patient,) = [entry["resource"] for entry in data["Patient"]["entry"]]
+    assert {each["value"] for each in patient["identifier"] if each["system"].endswith("/bsn")} == {parts.client}
+    for kind in ("Condition", "MedicationRequest", "CarePlan"):
+        subjects = {entry["resource"]["subject"]["reference"] for entry in data[kind]["entry"]}
+        assert subjects == {f"Patient/{patient['id']}"}
+
+
+def client(home: Home, party: str | None, folder: Path | None = None) -> httpx.Client:
+    """Return a plain HTTP client, of another make than the one that the services use."""
+    context = ssl.create_default_context(cafile=home.ca_bundle)
+    if party is not None:
+        where = folder or home.party_folder(party)
+        context.load_cert_chain(where / "certificate.pem", where / "certificate.key")
+    return httpx.Client(verify=context, trust_env=False)
+
+
+def test_no_certificate_is_refused_by_a_tls_alert_that_names_it(network: Home) -> None:
+    with client(network, None) as caller, pytest.raises(httpx.TransportError, match=r"(?i)certificate.required"):
+        caller.get(f"{network.topology.network.addressing}/health")
+
+
+def test_an_expired_certificate_is_refused_by_a_tls_alert_that_names_it(network: Home, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    party = network.seed.party("ziekenhuis-de-linde")
+    network.authority.issue(party, folder=tmp_path, not_before=now - timedelta(days=3), not_after=now - timedelta(days=1))
+    with client(network, party.id, tmp_path) as caller, pytest.raises(httpx.TransportError, match=r"(?i)certificate.expired"):
+        caller.get(f"{network.topology.network.addressing}/health")
+
+
+def test_a_certificate_of_another_ca_is_refused_by_a_tls_alert_that_names_it(network: Home, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other")
+    other.create()
+    party = network.seed.party("ziekenhuis-de-linde")
+    other.issue(party, folder=tmp_path / "certificate")
+    with (
+        client(network, party.id, tmp_path / "certificate") as caller,
+        pytest.raises(httpx.TransportError, match=r"(?i)unknown.ca|decrypt.error|bad.certificate"),
+    ):
+        caller.get(f"{network.topology.network.addressing}/health")
+
+
+def test_every_instance_is_healthy(network: Home) -> None:
+    with client(network, "ziekenhuis-de-linde") as caller:
+        found = {each.name: caller.get(f"{each.base_url}/health").json()["status"] for each in network.topology.instances}
+    assert set(found.values()) == {"up"}
+
+
+def test_the_curl_commands_work_as_printed(network: Home, tmp_path: Path) -> None:
+    done = subprocess.run(["sh", "-e"], input=script(network), capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    *_, medication, plans = done.stdout.strip().splitlines()
+    assert json.loads(medication)["entry"][0]["resource"]["resourceType"] == "MedicationRequest"
+    assert json.loads(plans)["entry"][0]["resource"]["resourceType"] == "CarePlan"
