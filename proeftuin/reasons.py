@@ -238,3 +238,17 @@ UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
 INTERNAL = Reason("internal", 500, "server_error", "exception", "This is a fault of ours; report it with the trace id.")
+
+
+def page() -> str:
+    """Return the catalogue as Markdown: docs/reasons.md is made from it, and a test compares them."""
+    rows = [
+        f"| `{reason.code}` | {reason.status} | `{reason.oauth}` | {reason.issue} | {reason.remedy} |"
+        for reason in sorted(CATALOGUE.values(), key=lambda each: each.code)
+    ]
+    head = "| reason | HTTP | OAuth error | FHIR issue | what to change |\n|---|---|---|---|---|\n"
+    return "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n" + head + "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(page())  # noqa: T201 - it is the output of the command

@@ -1,0 +1,269 @@
+"""Every check of the enforcement point, one by one: each stands alone between a caller and the data."""
+
+import base64
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from proeftuin.access.admission import Admitted
+from proeftuin.access.rendering import fhir_response, problem
+from proeftuin.access.requirement import UndeclaredRouteError, require
+from proeftuin.access.route import guarded
+from proeftuin.audit.events import READ
+from proeftuin.sandbox.topology import APPLICATIONS
+from proeftuin.service import Service
+from proeftuin.tokens.access_token import MAX_LENGTH
+from proeftuin.tokens.keys import SigningKeys
+from services.pseudonymisation.app import create_app
+from tests.harness import NETWORK, Harness
+
+HOSPITAL, THIEF = "ziekenhuis-de-linde", "ziekenhuis-oeverzicht"
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path, "pseudonymisation", ["pseudoniemendienst"])
+
+
+@pytest.fixture
+def app(harness: Harness) -> FastAPI:
+    """A service with one route for each kind of requirement, behind the real enforcement point."""
+    service = Service(
+        harness.settings, Path(importlib.import_module("services.pseudonymisation").__path__[0]) / "migrations", harness.wiring
+    )
+    router = guarded(problem)
+
+    @router.get("/open")
+    @require()
+    async def open_(admission: Admitted) -> Response:
+        return fhir_response({"who": admission.peer.client_id})
+
+    @router.get("/scoped")
+    @require("one", "two", event=READ)
+    async def scoped(admission: Admitted) -> Response:
+        return fhir_response({"jti": admission.token.jti})
+
+    @router.get("/client")
+    @require("one", patient=True, event=READ)
+    async def client(admission: Admitted) -> Response:
+        return fhir_response({"length": len(admission.patient)})
+
+    @router.get("/own")
+    @require(own_party=True)
+    async def own(admission: Admitted) -> Response:
+        return fhir_response({})
+
+    @router.post("/body")
+    @require(media_types=("application/json",), max_body=100)
+    async def body(admission: Admitted) -> Response:
+        return fhir_response(await admission.json_object())
+
+    @router.get("/broken")
+    @require(event=READ)
+    async def broken(admission: Admitted) -> Response:
+        raise ZeroDivisionError
+
+    return service.app("test", [router])
+
+
+def tampered(token: str, **claims: Any) -> str:
+    """Return the token with other claims and the old signature."""
+    header, payload, signature = token.split(".")
+    content = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    changed = base64.urlsafe_b64encode(json.dumps(content | claims).encode()).rstrip(b"=").decode()
+    return f"{header}.{changed}.{signature}"
+
+
+async def refused(harness: Harness, app: FastAPI, reason: str, path: str, **call: Any) -> dict[str, Any]:
+    """Expect a refusal with this reason in header and body, and exactly one audit event that tells it."""
+    async with harness.running(app):
+        answer = await harness.call(call.pop("method", "GET"), path, **{"party": HOSPITAL} | call)
+        assert answer.headers["X-Reason"] == reason, answer.text
+        assert answer.json()["reason"] == reason
+        assert answer.json()["remedy"]
+        (event,) = await harness.logged()
+    assert event["outcomeDesc"].startswith(f"{reason}:")
+    return event
+
+
+@pytest.mark.anyio
+async def test_what_is_asked_for_is_given_and_logged(harness: Harness, app: FastAPI) -> None:
+    async with harness.running(app):
+        assert (await harness.call("GET", "/open", party=HOSPITAL)).json() == {"who": "ura:90000101"}
+        assert (await harness.call("GET", "/own", party="pseudoniemendienst")).status_code == 200
+        assert await harness.logged() == []
+        for scopes in (("one",), ("two",), ("one", "other")):
+            assert (await harness.call("GET", "/scoped", party=HOSPITAL, token=harness.token(HOSPITAL, *scopes))).status_code == 200
+        token = harness.token(HOSPITAL, "one", patient="999910000")
+        assert (await harness.call("GET", "/client", party=HOSPITAL, token=token)).json() == {"length": 9}
+        events = await harness.logged()
+    assert [event["outcome"] for event in events] == ["0"] * 4
+    assert [len([e for e in event["entity"] if e.get("what", {}).get("type") == "Patient"]) for event in events] == [0, 0, 0, 1]
+
+
+@pytest.mark.anyio
+async def test_certificate_without_identity(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "certificate_invalid", "/open", party=None)
+
+
+@pytest.mark.anyio
+async def test_certificate_revoked_on_an_open_connection(harness: Harness, app: FastAPI) -> None:
+    harness.authority.revoke(harness.peer(HOSPITAL).serial)
+    await refused(harness, app, "certificate_revoked", "/open")
+
+
+@pytest.mark.anyio
+async def test_another_party(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "party_mismatch", "/own")
+
+
+@pytest.mark.anyio
+async def test_no_token(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "token_missing", "/scoped")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "value", ["Basic eDp5", "Bearer", "Bearer a b", "Bearer x", "Bearer a.b.c", "Bearer " + "a" * (MAX_LENGTH + 1)]
+)
+async def test_garbage_instead_of_a_token(harness: Harness, app: FastAPI, value: str) -> None:
+    await refused(harness, app, "token_malformed", "/scoped", headers={"Authorization": value})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("algorithm", "typ"), [("none", "at+jwt"), ("HS256", "at+jwt"), ("ES256", "JWT"), ("ES256", "verklaring+jwt")]
+)
+async def test_another_algorithm_or_kind_of_token(harness: Harness, app: FastAPI, algorithm: str, typ: str) -> None:
+    claims = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
+    if algorithm == "ES256":
+        raw = harness.keys.sign(claims, typ=typ)
+    else:
+        raw = jwt.encode(claims, "x" * 32 if algorithm == "HS256" else None, algorithm=algorithm, headers={"typ": typ})
+    await refused(harness, app, "token_malformed", "/scoped", token=raw)
+
+
+@pytest.mark.anyio
+async def test_changed_claims(harness: Harness, app: FastAPI) -> None:
+    raw = tampered(harness.token(HOSPITAL, "other"), scope="one")
+    await refused(harness, app, "token_signature", "/scoped", token=raw)
+
+
+@pytest.mark.anyio
+async def test_a_key_of_somebody_else(harness: Harness, app: FastAPI, tmp_path: Path) -> None:
+    claims = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
+    foreign = SigningKeys(tmp_path / "foreign", harness.clock).sign(claims, typ="at+jwt")
+    await refused(harness, app, "token_signature", "/scoped", token=foreign)
+
+
+@pytest.mark.anyio
+async def test_another_issuer(harness: Harness, app: FastAPI) -> None:
+    claims = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
+    raw = harness.keys.sign(claims | {"iss": NETWORK.issuer + "x"}, typ="at+jwt")
+    await refused(harness, app, "token_issuer", "/scoped", token=raw)
+
+
+@pytest.mark.anyio
+async def test_another_audience(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "token_audience", "/scoped", token=harness.token(HOSPITAL, "one", audience="https://else"))
+
+
+@pytest.mark.anyio
+async def test_an_expired_token_at_the_very_second(harness: Harness, app: FastAPI) -> None:
+    token = harness.token(HOSPITAL, "one", lifetime=60)
+    harness.clock.forward(seconds=59)
+    async with harness.running(app):
+        assert (await harness.call("GET", "/scoped", party=HOSPITAL, token=token)).status_code == 200
+        harness.clock.forward(seconds=1)
+        answer = await harness.call("GET", "/scoped", party=HOSPITAL, token=token)
+    assert answer.headers["X-Reason"] == "token_expired"
+
+
+@pytest.mark.anyio
+async def test_a_stolen_token(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "token_binding", "/scoped", party=THIEF, token=harness.token(HOSPITAL, "one"))
+
+
+@pytest.mark.anyio
+async def test_a_token_of_another_client_bound_to_this_certificate(harness: Harness, app: FastAPI) -> None:
+    token = harness.token(HOSPITAL, "one", bound_to=THIEF)
+    await refused(harness, app, "party_mismatch", "/scoped", party=THIEF, token=token)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scopes", [(), ("three",), ("onetwo",)])
+async def test_another_scope(harness: Harness, app: FastAPI, scopes: tuple[str, ...]) -> None:
+    await refused(harness, app, "insufficient_scope", "/scoped", token=harness.token(HOSPITAL, *scopes))
+
+
+@pytest.mark.anyio
+async def test_no_client_in_the_token(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "subject_missing", "/client", token=harness.token(HOSPITAL, "one"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "claims", [{"cnf": {}}, {"cnf": None}, {"exp": "soon"}, {"jti": None, "client_id": None, "scope": None, "exp": None}]
+)
+async def test_a_signed_token_with_a_claim_that_is_no_claim(harness: Harness, app: FastAPI, claims: dict[str, Any]) -> None:
+    known = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
+    await refused(harness, app, "token_malformed", "/scoped", token=harness.keys.sign(known | claims, typ="at+jwt"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("reason", "content", "media_type"), [
+    ("content_type", b"{}", "text/plain"), ("too_large", b'{"a":"' + b"x" * 100 + b'"}', "application/json"),
+    ("malformed", b"{", "application/json"), ("malformed", b'{"a":1,"a":2}', "application/json"),
+    ("malformed", b"[]", "application/json"), ("malformed", b'{"a":NaN}', "application/json"),
+])  # fmt: skip
+async def test_a_body_that_is_not_as_it_should(
+    harness: Harness, app: FastAPI, reason: str, content: bytes, media_type: str
+) -> None:
+    await refused(harness, app, reason, "/body", method="POST", content=content, headers={"Content-Type": media_type})
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_ours_is_told_and_logged(harness: Harness, app: FastAPI) -> None:
+    event = await refused(harness, app, "internal", "/broken")
+    assert event["outcome"] == "12"
+
+
+def test_a_route_without_a_requirement_cannot_be_made() -> None:
+    router = guarded(problem)
+    with pytest.raises(UndeclaredRouteError):
+
+        @router.get("/undeclared")
+        async def undeclared() -> None: ...
+
+
+@pytest.mark.parametrize("service", APPLICATIONS)
+def test_every_route_of_every_service_is_guarded(tmp_path: Path, service: str) -> None:
+    hosted = {"authorization": ["vws", "cibg"], "datastation": ["verpleeghuis-avondrood", "thuiszorg-vliet"]}
+    operators = {
+        "addressing": "cibg", "localization": "verwijsindex", "pseudonymisation": "pseudoniemendienst",
+        "consent": "toestemmingsregister", "logging": "logboek",
+    }  # fmt: skip
+    harness = Harness(tmp_path, service, hosted.get(service) or [operators[service]])
+    app: FastAPI = importlib.import_module(APPLICATIONS[service]).create_app(harness.settings, harness.wiring)
+
+    def routes(of: Any) -> list[Any]:
+        return [
+            leaf
+            for route in of
+            for leaf in (routes(route.original_router.routes) if hasattr(route, "original_router") else [route])
+        ]
+
+    found = routes(app.routes)
+    assert len(found) > 4
+    assert [route.path for route in found if not (isinstance(route, APIRoute) and hasattr(route, "requirement"))] == []
+
+
+def test_the_app_of_the_harness_is_the_services_own(harness: Harness) -> None:
+    assert create_app(harness.settings, harness.wiring).title == "Proeftuin pseudonymisation"
