@@ -31,3 +31,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the contract tests run against any network."""
+    parser.addoption("--base-url", default="", help="The addressing service of the network under test.")
+    parser.addoption("--identity", default="", help="A folder with certificate.pem and certificate.key of a care provider.")
+    parser.addoption("--ca", default="", help="The CA bundle of the network under test.")
+    parser.addoption("--client-id", default="", help="The client_id of the certificate, such as ura:90000101.")
