@@ -83,7 +83,7 @@ def serve(
     """Run instances in the foreground until SIGTERM (what `up` starts, and what each container runs)."""
     from proeftuin.sandbox import host, running
 
-    sandbox = home_at(home)
+    sandbox = home_at(home, needs=not instances)
     names = instances or [instance.name for instance in sandbox.topology.instances]
     files = [sandbox.settings_file(name) for name in names]
     host.configure_logging()

@@ -247,7 +247,11 @@ def page() -> str:
         for reason in sorted(CATALOGUE.values(), key=lambda each: each.code)
     ]
     head = "| reason | HTTP | OAuth error | FHIR issue | what to change |\n|---|---|---|---|---|\n"
-    return "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n" + head + "\n".join(rows)
+    return (
+        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n"
+        + head
+        + "\n".join(rows)
+    )
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ async def test_another_algorithm_or_kind_of_token(harness: Harness, app: FastAPI
     if algorithm == "ES256":
         raw = harness.keys.sign(claims, typ=typ)
     else:
-        raw = jwt.encode(claims, "x" * 32 if algorithm == "HS256" else None, algorithm=algorithm, headers={"typ": typ})
+        raw = jwt.encode(claims, "x" * 32 if algorithm == "HS256" else "", algorithm=algorithm, headers={"typ": typ})
     await refused(harness, app, "token_malformed", "/scoped", token=raw)
 
 

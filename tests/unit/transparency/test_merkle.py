@@ -15,7 +15,7 @@ def sha(data: bytes) -> bytes:
 
 
 def split(size: int) -> int:
-    return max(2**power for power in range(size.bit_length()) if 2**power < size)
+    return max(1 << power for power in range(size.bit_length()) if 1 << power < size)
 
 
 def mth(data: list[bytes]) -> bytes:

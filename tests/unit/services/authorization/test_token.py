@@ -29,7 +29,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
         yield made
 
 
-async def ask(harness: Harness, party: str = HOSPITAL, **changes: str | None) -> Any:
+async def ask(harness: Harness, party: str = HOSPITAL, /, **changes: str | None) -> Any:
     form = {
         "grant_type": "client_credentials", "client_id": harness.peer(party).client_id, "scope": "nvi:localize", "resource": BASE,
     } | changes  # fmt: skip
