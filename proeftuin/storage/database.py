@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 P = ParamSpec("P")
 T = TypeVar("T")
+UTF8 = {"client_encoding": "utf8"}  # also where the server was set up without a locale (SQL_ASCII)
 Work = tuple[Callable[[sa.Connection], Any], "asyncio.Future[Any]"]
 
 
@@ -29,7 +30,7 @@ class Database:
             self._reader: sa.Connection | None = None
             self._writer: sa.Connection | None = None
         else:
-            self.engine = sa.create_engine(url, pool_size=threads, max_overflow=0, pool_pre_ping=True)
+            self.engine = sa.create_engine(url, pool_size=threads, max_overflow=0, pool_pre_ping=True, connect_args=UTF8)
             self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
         self._pending: list[Work] = []
 

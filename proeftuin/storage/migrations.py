@@ -8,6 +8,8 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from proeftuin.storage.database import UTF8
+
 
 def upgrade(engine: sa.Engine, folder: Path) -> None:
     """Run every revision in `folder`/versions that the database has not had yet, in one transaction."""
@@ -31,10 +33,16 @@ def ensure_database(url: str) -> None:
         if target.database:
             Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         return
-    engine = sa.create_engine(target.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(
+        target.set(database="postgres"),
+        isolation_level="AUTOCOMMIT",
+        poolclass=sa.pool.NullPool,
+        connect_args=UTF8,
+    )
     with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(hashtext('proeftuin-databases'))"))  # one at a time copies the template
         found = connection.scalar(sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": target.database})
         if not found:
             quoted = engine.dialect.identifier_preparer.quote(target.database or "")
-            connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+            connection.exec_driver_sql(f"CREATE DATABASE {quoted} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
     engine.dispose()
