@@ -36,7 +36,7 @@ lint: .venv/dev.stamp ## ruff
 	$(RUN) ruff format --check .
 
 types: .venv/dev.stamp ## mypy, strict
-	$(RUN) mypy proeftuin services tests
+	$(RUN) mypy proeftuin services tests benchmarks
 
 imports: .venv/dev.stamp ## Who may import whom
 	$(BIN)/lint-imports

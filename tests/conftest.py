@@ -1,13 +1,19 @@
 """Fixtures that every test may use."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from proeftuin.sandbox import running, seeding
+from proeftuin.sandbox.home import Home
 from proeftuin.storage.migrations import ensure_database
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -39,3 +45,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--identity", default="", help="A folder with certificate.pem and certificate.key of a care provider.")
     parser.addoption("--ca", default="", help="The CA bundle of the network under test.")
     parser.addoption("--client-id", default="", help="The client_id of the certificate, such as ura:90000101.")
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A running, filled network on ports of its own."""
+    home = Home(tmp_path_factory.mktemp("network") / "home")
+    home.prepare(ROOT / "parties.toml", 8740)
+    running.start(home, processes=False)
+    try:
+        asyncio.run(seeding.seed(home))
+        yield home
+    finally:
+        running.stop(home)

@@ -12,8 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.scenarios.conftest import network  # noqa: F401 - the fixture, used when there is no --base-url
-
 SERVICE_SYSTEM = "https://proeftuin.example/CodeSystem/service"
 
 
