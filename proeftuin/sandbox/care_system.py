@@ -122,9 +122,10 @@ class CareSystem:
             for identifier in endpoint.get("identifier", []):
                 if identifier.get("system") == SERVICE_SYSTEM:
                     self.services[identifier["value"]] = endpoint["address"]
-        tokens = TokenClient(self.services["authorization"], self.party.client_id, self.client)
-        self.courier = outbox.Courier(self.database, deliver_to(self.services["logging"], self.client, tokens))
-        self.courier.start()
+        if self._courier is None:
+            tokens = TokenClient(self.services["authorization"], self.party.client_id, self.client)
+            self._courier = outbox.Courier(self.database, deliver_to(self.services["logging"], self.client, tokens))
+            self._courier.start()
 
     async def look_up(self, ura: str) -> dict[str, str]:
         """Find a care provider by URA: its name, and the addresses of its active endpoints by kind (`fhir`, `oauth2`)."""
@@ -260,10 +261,6 @@ class CareSystem:
         if self._courier is None:
             raise Stopped("discover the network first")
         return self._courier
-
-    @courier.setter
-    def courier(self, courier: outbox.Courier) -> None:
-        self._courier = courier
 
     async def close(self) -> None:
         """Deliver what is left and close."""
