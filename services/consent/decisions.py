@@ -69,7 +69,10 @@ def decide(question: Question, category: str, consents: list[Consent], now: str)
     chosen = tuple(sorted(consent.id for consent in objections or deciding))
     if objections:
         return Decision(category, DENY, CONSENT_OBJECTION, chosen, evaluated)
-    until = min((consent.end for consent in deciding if consent.end), default=None)
+    ends = [consent.end for consent in deciding if consent.end]
+    objects = [consent for consent in on_category if not (consent.permit or consent.withdrawn) and _specificity(consent) >= highest]
+    begins = [objection.start for objection in objects if objection.start and objection.start > now]
+    until = min(ends + begins, default=None)  # an objection that has yet to begin ends the permit too
     return Decision(category, PERMIT, None, chosen, evaluated, until)
 
 

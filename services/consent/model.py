@@ -7,13 +7,17 @@ from typing import Any
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
 from proeftuin.fhir.search import date_range
-from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, InvalidIdentifier, validate_ura
 from proeftuin.parties import CATEGORIES, KINDS
 from proeftuin.reasons import PROFILE
 
 CATEGORY_SYSTEM = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
 KIND_SYSTEM = "https://proeftuin.example/CodeSystem/kind"
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
+PRIVACY = (_TERMINOLOGY + "consentscope", "patient-privacy")
+TREATMENT = (_TERMINOLOGY + "v3-ActReason", "TREAT")
 HOLDER_ROLE, USER_ROLE = "CST", "IRCP"
+UNREAD = ("action", "securityLabel", "code", "dataPeriod", "data", "provision")  # would narrow what the provision says
 ACTIVE = "active"
 
 
@@ -54,17 +58,12 @@ class Consent:
 
 def read_consent(resource: dict[str, Any], patient: str) -> Consent:
     """Return the consent in a FHIR resource of the client `patient` (BSN); raises InvalidResource with every fault."""
-    check(resource)
+    check(resource, "Consent")
     issues = list(_faults(resource, patient))
     if issues:
         raise InvalidResource(issues)
     provision = resource["provision"]
-    start = end = None
-    period = provision.get("period", {})
-    if "start" in period:
-        start = date_range(period["start"])[0]
-    if "end" in period:
-        end = date_range(period["end"])[1]
+    start, end = _period(provision)
     return Consent(
         id=resource.get("id", ""),
         permit=provision["type"] == "permit",
@@ -79,8 +78,9 @@ def read_consent(resource: dict[str, Any], patient: str) -> Consent:
 
 def patient_of(resource: dict[str, Any]) -> str | None:
     """Return the BSN that a Consent names, if it does."""
-    identifier = resource.get("patient", {}).get("identifier", {}) if isinstance(resource.get("patient"), dict) else {}
-    return identifier.get("value") if identifier.get("system") == BSN_SYSTEM else None
+    patient = resource.get("patient")
+    identifier = patient.get("identifier") if isinstance(patient, dict) else None
+    return identifier.get("value") if isinstance(identifier, dict) and identifier.get("system") == BSN_SYSTEM else None
 
 
 def _faults(resource: dict[str, Any], patient: str) -> Iterator[Issue]:
@@ -88,7 +88,14 @@ def _faults(resource: dict[str, Any], patient: str) -> Iterator[Issue]:
         yield _issue("Consent.patient.identifier", "the client of the token")
     if resource["status"] not in (ACTIVE, "inactive"):
         yield _issue("Consent.status", "active, or inactive to withdraw it")
-    provision = resource.get("provision", {})
+    if "implicitRules" in resource:
+        yield _issue("Consent.implicitRules", "absent: no rules are known here")
+    if PRIVACY not in _codes(resource["scope"].get("coding", [])):
+        yield _issue("Consent.scope", f"{PRIVACY[1]} of {PRIVACY[0]}")
+    yield from _provision_faults(resource.get("provision", {}))
+
+
+def _provision_faults(provision: dict[str, Any]) -> Iterator[Issue]:
     if provision.get("type") not in ("permit", "deny"):
         yield _issue("Consent.provision.type", "permit or deny")
     classes = provision.get("class", [])
@@ -97,16 +104,32 @@ def _faults(resource: dict[str, Any], patient: str) -> Iterator[Issue]:
     for place, coding in enumerate(classes):
         if coding.get("system") != CATEGORY_SYSTEM or coding.get("code") not in CATEGORIES:
             yield _issue(f"Consent.provision.class[{place}]", f"a code of {CATEGORY_SYSTEM}")
-    if provision.get("provision"):
-        yield _issue("Consent.provision.provision", "absent: one consent says one thing")
-    for place, actor in enumerate(provision.get("actor", [])):
+    for element in UNREAD:
+        if element in provision:
+            yield _issue(f"Consent.provision.{element}", "absent: a decision does not weigh it")
+    if "purpose" in provision and _codes(provision["purpose"]) != {TREATMENT}:
+        yield _issue("Consent.provision.purpose", f"{TREATMENT[1]} of {TREATMENT[0]}, or absent")
+    yield from _period_faults(provision)
+    yield from _actor_faults(provision.get("actor", []))
+
+
+def _period_faults(provision: dict[str, Any]) -> Iterator[Issue]:
+    try:
+        start, end = _period(provision)
+        reversed_period = start is not None and end is not None and end <= start
+    except ValueError:
+        yield _issue("Consent.provision.period", "years 0002 to 9998; without an end it stays in force")
+    else:
+        if reversed_period:
+            yield _issue("Consent.provision.period", "an end after the start")
+
+
+def _actor_faults(actors: list[dict[str, Any]]) -> Iterator[Issue]:
+    for place, actor in enumerate(actors):
         identifier = actor.get("reference", {}).get("identifier", {})
-        known = identifier.get("system") == URA_SYSTEM or (
-            identifier.get("system") == KIND_SYSTEM and identifier.get("value") in KINDS
-        )
-        if _role(actor) not in (HOLDER_ROLE, USER_ROLE) or not known or not identifier.get("value"):
+        if _role(actor) is None or not _is_known(identifier):
             yield _issue(f"Consent.provision.actor[{place}]", f"role CST or IRCP, identifier a URA or a {KIND_SYSTEM}")
-    roles = [_role(actor) for actor in provision.get("actor", [])]
+    roles = [_role(actor) for actor in actors]
     if any(roles.count(role) > 1 for role in (HOLDER_ROLE, USER_ROLE)):
         yield _issue("Consent.provision.actor", "at most one holder and one user")
 
@@ -116,7 +139,31 @@ def _issue(expression: str, wanted: str) -> Issue:
 
 
 def _role(actor: dict[str, Any]) -> str | None:
-    return next((coding.get("code") for coding in actor.get("role", {}).get("coding", [])), None)
+    """Return CST or IRCP; None when the actor has neither or both."""
+    found = {code for _, code in _codes(actor["role"].get("coding", []))} & {HOLDER_ROLE, USER_ROLE}
+    return found.pop() if len(found) == 1 else None
+
+
+def _codes(codings: list[dict[str, Any]]) -> set[tuple[str | None, str | None]]:
+    return {(coding.get("system"), coding.get("code")) for coding in codings}
+
+
+def _is_known(identifier: dict[str, Any]) -> bool:
+    """Tell whether an actor can match anyone: a mistyped URA would make an objection that protects nobody."""
+    system, value = identifier.get("system"), identifier.get("value", "")
+    if system != URA_SYSTEM:
+        return system == KIND_SYSTEM and value in KINDS
+    try:
+        return bool(validate_ura(value))
+    except InvalidIdentifier:
+        return False
+
+
+def _period(provision: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the period as UTC instants, the end exclusive; raises ValueError in the first and last year that there are."""
+    period = provision.get("period", {})
+    start, end = (date_range(period[name]) if name in period else None for name in ("start", "end"))
+    return start[0] if start else None, end[1] if end else None
 
 
 def _whom(provision: dict[str, Any], role: str) -> Whom:

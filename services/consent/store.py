@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -40,14 +39,12 @@ def of_patient(connection: sa.Connection, token: str) -> list[dict[str, Any]]:
 
 def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, Any] | None:
     """Return the newest version of a consent of this client; another's does not exist for it."""
-    where = (versions.c.id == consent_id, versions.c.patient_token == token, versions.c.superseded.is_(None))
-    found = connection.scalar(sa.select(versions.c.resource).where(*where))
-    return None if found is None else json.loads(found)
+    return next((each for each in of_patient(connection, token) if each["id"] == consent_id), None)
 
 
 def add(connection: sa.Connection, resource: dict[str, Any], token: str, now: datetime) -> dict[str, Any]:
-    """Register a consent under a new id; returns the stored resource."""
-    return _insert(connection, resource | {"id": str(uuid.uuid4())}, token, 1, now)
+    """Register a consent, whose id is new; returns the stored resource."""
+    return _insert(connection, resource, token, 1, now)
 
 
 def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_match: str | None, now: datetime) -> dict[str, Any]:
@@ -55,11 +52,13 @@ def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_m
 
     Raises Refused: NOT_FOUND, or VERSION_STALE when `if_match` (an ETag) is not the version that stands.
     """
-    where = (versions.c.id == resource["id"], versions.c.patient_token == token, versions.c.superseded.is_(None))
-    current = connection.scalar(sa.select(versions.c.version).where(*where).with_for_update())
-    if current is None:
+    own = (versions.c.id == resource["id"], versions.c.patient_token == token)
+    # the first version stays in place, so that concurrent changes wait for each other on it
+    if connection.scalar(sa.select(versions.c.version).where(*own, versions.c.version == 1).with_for_update()) is None:
         raise Refused(NOT_FOUND, "the client has no consent with this id")
-    if if_match is not None and if_match.removeprefix("W/").strip('"') != str(current):
+    where = (*own, versions.c.superseded.is_(None))
+    current = connection.execute(sa.select(versions.c.version).where(*where)).scalar_one()
+    if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(current):
         raise Refused(VERSION_STALE, f"version {current} stands")
     connection.execute(versions.update().where(*where).values(superseded=instant(now)))
     return _insert(connection, resource, token, current + 1, now)

@@ -1,5 +1,6 @@
 """The closed question: may this user see these categories of this holder's client? (logging-consent.md §7.4)."""
 
+import re
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
 from proeftuin.clock import instant
 from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM, InvalidIdentifier, validate
-from proeftuin.parties import CATEGORIES
+from proeftuin.parties import CARE_KINDS, CATEGORIES, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import store
@@ -20,6 +21,7 @@ from services.consent.decisions import DENY, Question, decide
 from services.consent.model import Consent, read_consent
 
 MOST_CATEGORIES = 32
+_CODE = re.compile(r"[A-Za-z0-9.-]{1,64}")  # what may stand in an audit event as purpose, person or role
 
 
 def router(index_key: bytes) -> APIRouter:
@@ -63,18 +65,30 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         raise Refused(INVALID_REQUEST, f"categories is a list of 1 to {MOST_CATEGORIES}")
     if not all(isinstance(each, str) and each in CATEGORIES for each in categories) or len(set(categories)) < len(categories):
         raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs, and stands there once")
-    named = [holder.get("ura"), holder.get("kind"), user.get("ura"), user.get("kind"), purpose]
-    if not all(each is None or isinstance(each, str) for each in named):
-        raise Refused(INVALID_REQUEST, "ura, kind and purpose are strings")
-    if not holder.get("ura"):
+    for name, whom in (("holder", holder), ("user", user)):  # who is not fully named would pass by an objection
+        _check_whom(name, whom)
+    if holder.get("ura") is None:
         raise Refused(INVALID_REQUEST, "holder.ura is required")
-    return bsn, Question(*named), categories
+    for name, value in (("purpose", purpose), ("user.person", user.get("person")), ("user.role", user.get("role"))):
+        if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
+            raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
+    return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose), categories
+
+
+def _check_whom(name: str, whom: dict[str, Any]) -> None:
+    ura, kind = whom.get("ura"), whom.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise Refused(INVALID_REQUEST, f"{name}.kind is one of {', '.join(KINDS)}")
+    if ura is None and kind in CARE_KINDS:
+        raise Refused(INVALID_REQUEST, f"{name}.ura is required of who gives care")
+    if ura is not None and not (isinstance(ura, str) and re.fullmatch("[0-9]{8}", ura)):
+        raise Refused(INVALID_REQUEST, f"{name}.ura is a string of 8 digits")
 
 
 def _note(admission: Admission, user: dict[str, Any], answers: list[Any], consents: list[Consent]) -> None:
     """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), every consent weighed."""
     record = admission.record
-    if isinstance(user.get("person"), str):
+    if user.get("person") is not None:
         record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
     record.consents = [f"Consent/{consent.id}" for consent in consents]
     record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)

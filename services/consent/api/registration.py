@@ -1,5 +1,6 @@
 """The client's own consents: register, read, change and withdraw (IHE PCF ITI-108 in form)."""
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +12,8 @@ from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import CREATE, READ, SEARCH, UPDATE
-from proeftuin.reasons import MALFORMED, NOT_FOUND, SUBJECT_MISMATCH, Refused
+from proeftuin.fhir.search import carries_bsn
+from proeftuin.reasons import IDENTIFIER_IN_URL, MALFORMED, NOT_FOUND, PARAMETER_UNKNOWN, SUBJECT_MISMATCH, Refused
 from services.consent import store
 from services.consent.model import patient_of, read_consent
 
@@ -33,14 +35,20 @@ def router(index_key: bytes) -> APIRouter:
     async def create(admission: Admitted) -> Response:
         """Register a consent, or an objection."""
         token = token_of(admission)
-        resource = _checked(admission, await admission.json_object())
+        resource = _checked(admission, await admission.json_object()) | {"id": str(uuid.uuid4())}
+        admission.record.data = [{"reference": f"Consent/{resource['id']}"}]
         stored = await admission.write(store.add, resource, token, admission.tenant.clock.now())
         return fhir_response(stored, 201, {"Location": f"{admission.tenant.audience}/fhir/Consent/{stored['id']}"})
 
     @routes.get("/fhir/Consent")
     @require(SCOPE, patient=True, event=SEARCH)
     async def search(admission: Admitted) -> Response:
-        """All consents of the client, withdrawn ones too."""
+        """All consents of the client, withdrawn ones too; there are no parameters."""
+        pairs = admission.request.query_params.multi_items()
+        if any(carries_bsn(text) for pair in pairs for text in pair):
+            raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
+        if pairs:
+            raise Refused(PARAMETER_UNKNOWN, "the client gets all its consents, without parameters")
         found = await admission.tenant.database.read(store.of_patient, token_of(admission))
         admission.record.query = b"Consent"
         base = f"{admission.tenant.audience}/fhir/Consent"

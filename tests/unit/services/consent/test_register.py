@@ -1,18 +1,23 @@
 """Registering, withdrawing and asking, through the routes."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from proeftuin.fhir.validation import validate
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.sandbox.seeding import consent_resource
 from proeftuin.tokens.access_token import Person
+from services.consent import store
 from services.consent.app import create_app
 from tests.harness import Harness
 
 PORTAL, HOLDER = "mijn-dossier", "verpleeghuis-avondrood"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 SCOPE = "patient/Consent.cruds"
 
 
@@ -76,16 +81,106 @@ async def test_no_permit_starts_after_the_answer_to_a_withdrawal(harness: Harnes
                 assert answer.status_code == 200
                 done.set()
 
-            async def decide(done: asyncio.Event) -> tuple[bool, str]:
-                late = done.is_set()
-                answer = await ask(harness, question(harness, consent.client))
-                return late, answer.json()["decisions"][0]["outcome"]
+            async def decide(done: asyncio.Event) -> list[str]:
+                """Ask without pause until three questions have begun after the answer to the withdrawal; return those answers."""
+                found: list[str] = []
+                while len(found) < 3:
+                    late = done.is_set()
+                    answer = (await ask(harness, question(harness, consent.client))).json()["decisions"][0]
+                    if late:
+                        found.append(answer["outcome"])
+                return found
 
-            task = asyncio.ensure_future(withdraw(given.json(), withdrawn))
-            found = await asyncio.gather(*(decide(withdrawn) for _ in range(8)))
-            await task
-            found += [await decide(withdrawn) for _ in range(2)]
-            assert all(outcome == "deny" for late, outcome in found if late)
+            *late, _ = await asyncio.gather(*(decide(withdrawn) for _ in range(4)), withdraw(given.json(), withdrawn))
+            assert late == [["deny"] * 3] * 4
+
+
+@pytest.mark.anyio
+async def test_concurrent_changes_wait_for_each_other(harness: Harness) -> None:
+    consent = harness.seed.consents[0]
+    token = own_token(harness, consent.client)
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+        given = await harness.call("POST", "/fhir/Consent", party=PORTAL, token=token, json=consent_resource(harness.seed, consent))
+        path = f"/fhir/Consent/{given.json()['id']}"
+        puts = [harness.call("PUT", path, party=PORTAL, token=token, json=given.json()) for _ in range(6)]
+        versions = sorted(answer.headers["ETag"] for answer in await asyncio.gather(*puts))
+        assert versions == [f'W/"{number}"' for number in range(2, 8)]
+        matched = [
+            harness.call("PUT", path, party=PORTAL, token=token, json=given.json(), headers={"If-Match": 'W/"7"'}) for _ in range(4)
+        ]
+        assert sorted(answer.status_code for answer in await asyncio.gather(*matched)) == [200, 412, 412, 412]
+        engine = sa.create_engine(harness.settings.tenants[0].database)
+        with engine.connect() as connection:
+            rows = connection.execute(sa.select(store.versions).order_by(store.versions.c.version)).all()
+        engine.dispose()
+    assert [row.version for row in rows] == list(range(1, 9))
+    assert [row.superseded is None for row in rows] == [False] * 7 + [True]
+    assert all(consent.client not in row.patient_token for row in rows)
+
+
+@pytest.mark.anyio
+async def test_a_client_reads_its_own_consents_and_no_others(harness: Harness) -> None:
+    consent = harness.seed.consents[0]
+    other = next(each.client for each in harness.seed.consents if each.client != consent.client)
+    own, foreign = own_token(harness, consent.client), own_token(harness, other)
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+        given = await harness.call("POST", "/fhir/Consent", party=PORTAL, token=own, json=consent_resource(harness.seed, consent))
+        name = f"Consent/{given.json()['id']}"
+        assert given.headers["Location"].endswith(f"/fhir/{name}")
+        assert (await harness.call("GET", f"/fhir/{name}", party=PORTAL, token=own)).json() == given.json()
+        assert (await harness.call("GET", "/fhir/Consent", party=PORTAL, token=own)).json()["total"] == 1
+        assert (await harness.call("GET", "/fhir/Consent", party=PORTAL, token=foreign)).json()["total"] == 0
+        assert (await harness.call("GET", f"/fhir/{name}", party=PORTAL, token=foreign)).headers["X-Reason"] == "not_found"
+        stolen = given.json() | {"patient": {"identifier": {"system": BSN_SYSTEM, "value": other}}}
+        taken = await harness.call("PUT", f"/fhir/{name}", party=PORTAL, token=foreign, json=stolen)
+        assert taken.headers["X-Reason"] == "not_found"
+        moved = await harness.call("PUT", "/fhir/Consent/1", party=PORTAL, token=own, json=given.json())
+        assert moved.headers["X-Reason"] == "malformed"
+        events = await harness.logged()
+    assert [event["subtype"][0]["code"] for event in events] == [
+        "create", "read", "search-type", "search-type", "read", "update", "update",
+    ]  # fmt: skip
+    assert [event["outcome"] for event in events] == ["0", "0", "0", "0", "8", "8", "8"]
+    named = [[entity["what"].get("reference") for entity in event["entity"] if "what" in entity] for event in events]
+    assert name in named[0]
+    assert name in named[1]
+    assert all(not validate(event) for event in events)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "reason"), [
+    ("?status=active", "parameter_unknown"), ("?patient:identifier=999910000", "identifier_in_url"), ("/%00", "not_found"),
+])  # fmt: skip
+async def test_what_an_address_may_not_hold(harness: Harness, path: str, reason: str) -> None:
+    token = own_token(harness, harness.seed.consents[0].client)
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+        answer = await harness.call("GET", f"/fhir/Consent{path}", party=PORTAL, token=token)
+        assert answer.headers["X-Reason"] == reason
+        (event,) = await harness.logged()
+    assert event["outcomeDesc"].startswith(reason)
+    assert not validate(event)
+
+
+@pytest.mark.anyio
+async def test_the_event_of_a_decision(harness: Harness) -> None:
+    consent = harness.seed.consents[0]
+    person = {"person": "900000001", "role": "01.015"}
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+        token = own_token(harness, consent.client)
+        given = await harness.call("POST", "/fhir/Consent", party=PORTAL, token=token, json=consent_resource(harness.seed, consent))
+        for changes in ({}, {"categories": ["Condition", "Genomics"]}, {"purpose": "HRESCH"}):
+            body = question(harness, consent.client) | changes
+            assert (await ask(harness, body | {"user": body["user"] | person})).status_code == 200
+        events = [event for event in await harness.logged() if event["subtype"][0]["code"] == "AuthZ-Consent"]
+    assert [(event["outcome"], event.get("outcomeDesc", "").partition(":")[0]) for event in events] == [
+        ("0", ""), ("8", "consent_category"), ("0", ""),
+    ]  # fmt: skip
+    for event in events:
+        assert not validate(event)
+        whats = [entity["what"] for entity in event["entity"] if "what" in entity]
+        assert {"reference": f"Consent/{given.json()['id']}"} in whats
+        assert [what["identifier"]["value"] for what in whats if what.get("type") == "Patient"] == [consent.client]
+        assert json.dumps(event).count(consent.client) == 1
 
 
 @pytest.mark.anyio
@@ -95,6 +190,10 @@ async def test_no_permit_starts_after_the_answer_to_a_withdrawal(harness: Harnes
     ("profile", None, {"status": "draft"}),
     ("profile", None, {"provision": {"type": "permit"}}),
     ("profile", None, {"invented": True}),
+    ("profile", None, {"resourceType": "Patient"}),
+    ("profile", None, {"patient": {"identifier": "x"}}),
+    ("profile", None, {"implicitRules": "https://proeftuin.example/rules"}),
+    ("profile", None, {"scope": {"coding": [{"system": f"{TERMINOLOGY}consentscope", "code": "research"}]}}),
 ])  # fmt: skip
 async def test_what_is_not_the_clients_own_consent(
     harness: Harness, reason: str, acting: str | None, change: dict[str, Any]
@@ -116,6 +215,12 @@ async def test_only_the_holder_asks_and_only_well_formed(harness: Harness) -> No
         {"categories": []}, {"categories": ["Everything"]}, {"categories": ["Condition"] * 2}, {"patient": "x"},
         {"patient": {"system": BSN_SYSTEM, "value": "999910001"}}, {"holder": {}}, {"purpose": 1},
     ]  # fmt: skip
+    who = question(harness, bsn)["user"]
+    wrong += [  # who is not fully named would pass by an objection; what no audit event can hold
+        {"user": {}}, {"user": {"ura": who["ura"]}}, {"user": {"kind": who["kind"]}}, {"user": who | {"ura": 90000101}},
+        {"user": who | {"ura": "x"}}, {"user": who | {"kind": "x"}}, {"user": who | {"kind": []}}, {"user": who | {"person": ""}},
+        {"user": who | {"role": {}}}, {"holder": {"ura": "90000103"}}, {"purpose": "TREAT "}, {"categories": [["Condition"]]},
+    ]  # fmt: skip
     async with harness.running(create_app(harness.settings, harness.wiring)):
         other = await ask(harness, question(harness, bsn), party="ziekenhuis-de-linde")
         assert other.headers["X-Reason"] == "party_mismatch"
@@ -123,3 +228,6 @@ async def test_only_the_holder_asks_and_only_well_formed(harness: Harness) -> No
             answer = await ask(harness, question(harness, bsn, **change))
             assert answer.headers["X-Reason"] == "invalid_request", change
             assert "9999" not in answer.text
+        events = await harness.logged()
+    assert [event["outcomeDesc"].partition(":")[0] for event in events] == ["party_mismatch"] + ["invalid_request"] * len(wrong)
+    assert all(not validate(event) for event in events)
