@@ -23,7 +23,8 @@ PAGE = """# Benchmarks
 
 Made by `make bench`, in one run; only the ratios travel to another machine. All services in one process and the caller in
 another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {connections} connections for rates. A hop is measured
-inside the exchange, as its caller sees it, nested calls included; the bare route is the guarded JWKS.
+inside the exchange, as its caller sees it, nested calls included: the first ratio shows only the time between hops, not their cost
+over bare ones. The bare route is the guarded JWKS.
 
 | what | value |
 |---|---|

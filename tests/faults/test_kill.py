@@ -92,12 +92,14 @@ def test_nothing_acknowledged_is_lost_by_kill_9(home: Home) -> None:
         ]
         for _ in range(ROUNDS):
             logging = serve(home, "logging")
-            await answers(system.client, f"{network.logging}/checkpoint")
-            enough = len(acknowledged) + chance.randrange(20, 200)
-            while len(acknowledged) < enough:  # noqa: ASYNC110 - the load counts, and asks for no event
-                await asyncio.sleep(0.005)
-            logging.send_signal(signal.SIGKILL)
-            logging.wait()
+            try:
+                await answers(system.client, f"{network.logging}/checkpoint")
+                enough = len(acknowledged) + chance.randrange(20, 200)
+                while len(acknowledged) < enough:  # noqa: ASYNC110 - the load counts, and asks for no event
+                    await asyncio.sleep(0.005)
+            finally:
+                logging.send_signal(signal.SIGKILL)
+                logging.wait()
         stop.set()
         await asyncio.gather(*load)
         await system.close()
