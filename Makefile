@@ -44,7 +44,7 @@ imports: .venv/dev.stamp ## Who may import whom
 bench: .venv/dev.stamp ## Ratios measured in one run, into docs/benchmarks.md
 	$(RUN) benchmarks.bench
 
-compose: .venv/main.stamp ## The network in containers, and the demo against it from outside
+compose: .venv/dev.stamp ## The network in containers; the demo and the contract tests against it from outside
 	scripts/compose-demo
 
 reset: .venv/main.stamp ## Throw the sandbox folder away
