@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: help sandbox demo test check lint types imports bench compose reset requirements clean
+.PHONY: help sandbox demo test check lint types imports mutate bench compose reset requirements clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ types: .venv/dev.stamp ## mypy, strict
 
 imports: .venv/dev.stamp ## Who may import whom
 	$(BIN)/lint-imports
+
+mutate: .venv/dev.stamp ## Take each check of access out and demand that a test fails
+	$(BIN)/python scripts/mutate
 
 bench: .venv/dev.stamp ## Ratios measured in one run, into docs/benchmarks.md
 	$(RUN) benchmarks.bench

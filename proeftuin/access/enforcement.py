@@ -1,9 +1,12 @@
 """The enforcement point: certificate, token, binding, scope, subject, checked in this order, deny by default."""
 
+from datetime import datetime
+
 from proeftuin.access.requirement import Requirement
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import (
+    CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
     CERTIFICATE_REVOKED,
     INSUFFICIENT_SCOPE,
@@ -17,10 +20,15 @@ from proeftuin.tokens.access_token import AccessToken, TokenVerifier
 from proeftuin.transport.trust import Trust
 
 
-def check_certificate(peer: Peer | None, trust: Trust) -> Peer:
-    """Return the caller's identity; raises Refused when the certificate names nobody or was revoked after the handshake."""
+def check_certificate(peer: Peer | None, trust: Trust, now: datetime) -> Peer:
+    """Return the caller's identity; raises Refused when the certificate names nobody, or ended since the handshake.
+
+    A connection that is kept open is not looked at by TLS again: expiry and revocation are.
+    """
     if peer is None:
         raise Refused(CERTIFICATE_INVALID, "the certificate carries no identity of an organisation")
+    if now >= peer.not_after:
+        raise Refused(CERTIFICATE_EXPIRED, f"certificate {peer.serial:x} ended at {peer.not_after:%Y-%m-%d %H:%M} UTC")
     if trust.revoked(peer):
         raise Refused(CERTIFICATE_REVOKED, f"certificate {peer.serial:x} stands on the revocation list")
     return peer

@@ -51,12 +51,7 @@ def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         started = time.perf_counter()
         peer: Peer | None = request.scope.get("extensions", {}).get("tls", {}).get("peer")
         trust: Trust = request.app.state.trust
-        try:
-            tenant: Tenant = request.app.state.tenant_of(request)
-        except Refused as refused:
-            response = form(refused, trace)
-            _measure(request, response, started, refused.reason.code)
-            return response
+        tenant, unknown = _tenant(request)
         record = Record(
             requirement.event or REFUSAL, trace, _caller(request, peer), tenant.system, tenant.system,
             client_id=peer.client_id if peer else None,
@@ -64,7 +59,9 @@ def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         admission = None
         reason = "ok"
         try:
-            peer = enforcement.check_certificate(peer, trust)
+            peer = enforcement.check_certificate(peer, trust, tenant.clock.now())
+            if unknown is not None:
+                raise unknown
             enforcement.check_party(peer, requirement, tenant.party.client_id)
             token = await enforcement.check_token(request.headers.get("authorization"), peer, requirement, tenant.verifier)
             if token is not None:
@@ -82,12 +79,24 @@ def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
             failure = Refused(INTERNAL, "the request could not be handled")
             record.refuse(failure.reason, failure.detail, MAJOR_FAILURE)
             reason, response = INTERNAL.code, form(failure, trace)
-        await _log(admission, requirement, record, tenant)
+        try:
+            await _log(admission, requirement, record, tenant)
+        except Exception:
+            log.exception("audit event not stored", path=request.scope["route"].path, trace_id=trace.trace_id)
+            reason, response = INTERNAL.code, form(Refused(INTERNAL, "the answer could not be logged"), trace)
         response.headers["traceparent"] = trace.traceparent
         _measure(request, response, started, reason)
         return response
 
     return guarded_handler
+
+
+def _tenant(request: Request) -> tuple[Tenant, Refused | None]:
+    """Return whose door it is; where nobody lives the operator of the instance refuses, and logs it."""
+    try:
+        return request.app.state.tenant_of(request), None
+    except Refused as refused:
+        return request.app.state.service.operator, refused
 
 
 async def _log(admission: Admission | None, requirement: Requirement, record: Record, tenant: Tenant) -> None:

@@ -13,7 +13,7 @@ class InvalidResource(Refused):
 
     def __init__(self, issues: Sequence[Issue], reason: Reason = PROFILE) -> None:
         first = issues[0]
-        super().__init__(reason, f"{len(issues)} faults, the first at {first.expression or 'the root'}: {first.diagnostics}")
+        super().__init__(reason, f"{len(issues)} faults, the first: {first.diagnostics}")
         self.issues = list(issues)
 
 

@@ -30,10 +30,6 @@ class Tree:
             if count == 0:
                 return cls(size, edge)
 
-    def copy(self) -> "Tree":
-        """Return a tree that can grow while this one stays: an append that does not commit is thrown away."""
-        return Tree(self.size, list(self.edge))
-
     def append(self, leaves: list[bytes]) -> dict[Tile, bytes]:
         """Add leaf hashes; returns every tile that changed, with its hashes joined, to be stored in the same transaction."""
         changed: dict[Tile, bytes] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proeftuin.fhir.outcome import Issue
+from proeftuin.fhir.refusal import InvalidResource
 from proeftuin.fhir.search import carries_bsn
 from proeftuin.fhir.validation import validate
 from proeftuin.reasons import IDENTIFIER_IN_URL, INVALID_REQUEST, PROFILE, Refused
@@ -15,14 +16,6 @@ Resource = dict[str, Any]
 PROFILES = {"Organization": "nl-gf-organization", "Endpoint": "nl-gf-endpoint"}
 _CONDITIONS = ("ifNoneMatch", "ifModifiedSince", "ifNoneExist")
 _PLACE = re.compile(r"(Organization|Endpoint)/([A-Za-z0-9\-.]{1,64})")
-
-
-class ProfileRefused(Refused):
-    """A resource does not conform: one issue for each element."""
-
-    def __init__(self, issues: list[Issue]) -> None:
-        super().__init__(PROFILE, f"{len(issues)} element(s) do not conform")
-        self.issues = issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +43,17 @@ def check_id(resource_id: str) -> None:
 
 
 def from_update(resource: Resource, resource_type: str, resource_id: str, if_match: str | None, base: str) -> Entry:
-    """Return the entry of one PUT; raises Refused INVALID_REQUEST (another type or id than the URL's) or ProfileRefused."""
+    """Return the entry of one PUT; raises Refused INVALID_REQUEST (another type or id than the URL's) or InvalidResource."""
     check_id(resource_id)
     if (resource.get("resourceType"), resource.get("id")) != (resource_type, resource_id):
         raise Refused(INVALID_REQUEST, "resourceType and id in the body are those of the URL (FHIR R4 §3.1.0.5)")
     if issues := validate(resource, PROFILES[resource_type]):
-        raise ProfileRefused(issues)
+        raise InvalidResource(issues)
     return Entry(relative(resource, {}, base), if_match)
 
 
 def from_transaction(bundle: Resource, base: str) -> list[Entry]:
-    """Return the entries of a transaction Bundle of PUTs, in their order; raises ProfileRefused with every fault in it.
+    """Return the entries of a transaction Bundle of PUTs, in their order; raises InvalidResource with every fault in it.
 
     References to the fullUrl of another entry, or to an absolute URL at this directory (`base`), become relative.
     """
@@ -70,7 +63,7 @@ def from_transaction(bundle: Resource, base: str) -> list[Entry]:
     if not issues:
         issues = list(dict.fromkeys(_entry_faults(bundle.get("entry", []))))
     if issues:
-        raise ProfileRefused(issues)
+        raise InvalidResource(issues)
     sent: list[Resource] = bundle.get("entry", [])
     names = {each["fullUrl"]: each["request"]["url"] for each in sent if "fullUrl" in each}
     entries = [Entry(relative(each["resource"], names, base), each["request"].get("ifMatch")) for each in sent]

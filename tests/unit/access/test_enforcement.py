@@ -65,6 +65,11 @@ def app(harness: Harness) -> FastAPI:
     async def body(admission: Admitted) -> Response:
         return fhir_response(await admission.json_object())
 
+    @router.get("/{party}/door")
+    @require("one", event=READ)
+    async def door(admission: Admitted, party: str) -> Response:
+        return fhir_response({})
+
     @router.get("/broken")
     @require(event=READ)
     async def broken(admission: Admitted) -> Response:
@@ -117,6 +122,36 @@ async def test_certificate_without_identity(harness: Harness, app: FastAPI) -> N
 async def test_certificate_revoked_on_an_open_connection(harness: Harness, app: FastAPI) -> None:
     harness.authority.revoke(harness.peer(HOSPITAL).serial)
     await refused(harness, app, "certificate_revoked", "/open")
+
+
+@pytest.mark.anyio
+async def test_certificate_expired_on_an_open_connection(harness: Harness, app: FastAPI) -> None:
+    harness.clock.moment = harness.peer(HOSPITAL).not_after
+    await refused(harness, app, "certificate_expired", "/open")
+
+
+@pytest.mark.anyio
+async def test_nobodys_door_is_refused_and_logged_by_the_operator(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "not_found", "/nobody/door")
+
+
+@pytest.mark.anyio
+async def test_the_certificate_is_looked_at_before_the_door(harness: Harness, app: FastAPI) -> None:
+    harness.authority.revoke(harness.peer(HOSPITAL).serial)
+    await refused(harness, app, "certificate_revoked", "/nobody/door")
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_be_logged_is_not_given(harness: Harness, app: FastAPI) -> None:
+    token = harness.token(HOSPITAL, "one")
+    async with harness.running(app):
+        with app.state.service.operator.database.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE audit_outbox RENAME TO gone")
+        answer = await harness.call("GET", "/scoped", party=HOSPITAL, token=token)
+        assert (answer.status_code, answer.headers["X-Reason"]) == (500, "internal")
+        assert "jti" not in answer.text
+        with app.state.service.operator.database.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO audit_outbox")
 
 
 @pytest.mark.anyio
