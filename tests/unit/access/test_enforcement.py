@@ -65,6 +65,20 @@ def app(harness: Harness) -> FastAPI:
     async def body(admission: Admitted) -> Response:
         return fhir_response(await admission.json_object())
 
+    @router.get("/tokenless")
+    @require()
+    async def tokenless(admission: Admitted) -> Response:
+        with pytest.raises(TypeError, match="no token"):
+            _ = admission.token
+        return fhir_response({})
+
+    @router.get("/clientless")
+    @require("one")
+    async def clientless(admission: Admitted) -> Response:
+        with pytest.raises(TypeError, match="no client"):
+            _ = admission.patient
+        return fhir_response({})
+
     @router.get("/{party}/door")
     @require("one", event=READ)
     async def door(admission: Admitted, party: str) -> Response:
@@ -186,6 +200,27 @@ async def test_another_algorithm_or_kind_of_token(harness: Harness, app: FastAPI
 
 
 @pytest.mark.anyio
+async def test_a_good_token_under_another_scheme(harness: Harness, app: FastAPI) -> None:
+    headers = {"Authorization": f"Basic {harness.token(HOSPITAL, 'one')}"}
+    await refused(harness, app, "token_malformed", "/scoped", headers=headers)
+
+
+@pytest.mark.anyio
+async def test_a_good_token_that_is_too_long(harness: Harness, app: FastAPI) -> None:
+    claims = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
+    raw = harness.keys.sign(claims | {"filler": "x" * MAX_LENGTH}, typ="at+jwt")
+    await refused(harness, app, "token_malformed", "/scoped", token=raw)
+
+
+@pytest.mark.anyio
+async def test_a_handler_cannot_use_what_its_route_did_not_ask_for(harness: Harness, app: FastAPI) -> None:
+    async with harness.running(app):
+        assert (await harness.call("GET", "/tokenless", party=HOSPITAL)).status_code == 200
+        token = harness.token(HOSPITAL, "one")
+        assert (await harness.call("GET", "/clientless", party=HOSPITAL, token=token)).status_code == 200
+
+
+@pytest.mark.anyio
 async def test_changed_claims(harness: Harness, app: FastAPI) -> None:
     raw = tampered(harness.token(HOSPITAL, "other"), scope="one")
     await refused(harness, app, "token_signature", "/scoped", token=raw)
@@ -195,7 +230,8 @@ async def test_changed_claims(harness: Harness, app: FastAPI) -> None:
 async def test_a_key_of_somebody_else(harness: Harness, app: FastAPI, tmp_path: Path) -> None:
     claims = jwt.decode(harness.token(HOSPITAL, "one"), options={"verify_signature": False})
     foreign = SigningKeys(tmp_path / "foreign", harness.clock).sign(claims, typ="at+jwt")
-    await refused(harness, app, "token_signature", "/scoped", token=foreign)
+    event = await refused(harness, app, "token_signature", "/scoped", token=foreign)
+    assert "no key with the token's kid" in event["outcomeDesc"]
 
 
 @pytest.mark.anyio

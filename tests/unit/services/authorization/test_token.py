@@ -136,6 +136,9 @@ async def test_introspection_and_revocation(harness: Harness) -> None:
     assert (await introspect(raw, HOSPITAL)).json()["reason"] == "party_mismatch"
     assert (await introspect(raw[:-4] + "AAAA")).json() == {"active": False}
     assert (await introspect("")).json()["reason"] == "invalid_request"
+    claims = jwt.decode(raw, options={"verify_signature": False})
+    foreign = SigningKeys(harness.folder / "foreign", harness.clock).sign(claims, typ="at+jwt")
+    assert (await introspect(foreign)).json() == {"active": False}
     thief = await harness.call("POST", "/oauth2/vws/revoke", party="ziekenhuis-oeverzicht", data={"token": raw})
     assert thief.json()["reason"] == "party_mismatch"
     assert (await harness.call("POST", "/oauth2/vws/revoke", party=HOSPITAL, data={"token": raw})).status_code == 200
@@ -155,3 +158,11 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
     assert [key["kid"] for key in jwks] == [fresh, jwt.get_unverified_header(before)["kid"]]
     assert jwt.get_unverified_header((await ask(harness)).json()["access_token"])["kid"] == fresh
     assert (await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": before})).json()["active"] is True
+
+
+@pytest.mark.anyio
+async def test_a_parameter_that_stands_there_twice(harness: Harness) -> None:
+    form = f"grant_type=client_credentials&client_id=ura:90000101&scope=nvi:localize&scope=nvi:localize&resource={BASE}"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await harness.call("POST", "/oauth2/vws/token", party=HOSPITAL, content=form, headers=headers)
+    assert answer.json()["reason"] == "invalid_request"
