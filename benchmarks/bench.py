@@ -16,7 +16,7 @@ from proeftuin.sandbox.exchange import Exchange, cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.hops import Hops
 from proeftuin.transport.client import PeerClient
-from tests.faults.test_kill import event
+from tests.faults.processes import event
 
 ROOT = Path(__file__).parent.parent
 PAGE = """# Benchmarks

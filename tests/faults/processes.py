@@ -1,0 +1,80 @@
+"""A network in pieces: each instance in a process of its own, to be killed and started again."""
+
+import asyncio
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.sandbox.home import Home
+from proeftuin.transport.client import PeerClient, Unreachable
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Processes:
+    """The instances of a sandbox that run, by name."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Start one instance."""
+        command = [sys.executable, "-m", "proeftuin", "serve", name, "--home", str(self._home.path)]
+        with (self._home.path / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+
+    def kill(self, name: str) -> None:
+        """End one instance as a power failure does."""
+        process = self._running.pop(name)
+        process.send_signal(SIGKILL)
+        process.wait()
+
+    def kill_all(self) -> None:
+        """Leave nothing behind."""
+        for name in list(self._running):
+            self.kill(name)
+
+
+def event(number: str, patient: str | None = None) -> dict[str, Any]:
+    """Return a small AuditEvent, about a client when `patient` (a BSN) is given."""
+    content: dict[str, Any] = {
+        "resourceType": "AuditEvent", "id": number, "recorded": "2026-06-01T12:00:00.000Z", "outcome": "0",
+        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
+        "agent": [{"requestor": True, "who": {"display": "load"}}], "source": {"observer": {"display": "load"}},
+    }  # fmt: skip
+    if patient is not None:
+        content["entity"] = [{"what": {"type": "Patient", "identifier": {"system": BSN_SYSTEM, "value": patient}}}]
+    return content
+
+
+def batch(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return events as the batch in which an outbox sends them."""
+    entries = [{"fullUrl": f"urn:uuid:{each['id']}", "resource": each, "request": {"method": "POST"}} for each in events]
+    return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+
+async def answers(client: PeerClient, url: str) -> None:
+    """Wait until an instance answers."""
+    while True:
+        try:
+            await client.request("GET", url)
+            return
+        except Unreachable:
+            await asyncio.sleep(0.05)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds; the test as a whole has the time limit."""
+    while not await condition():  # noqa: ASYNC110 -- what is waited for happens in another process
+        await asyncio.sleep(0.05)
+
+
+def new_id() -> str:
+    """Return an id that no event had before."""
+    return str(uuid.uuid4())
