@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from proeftuin import parties
+from proeftuin.fhir.validation import validate
 from proeftuin.pki.authority import Authority
 from proeftuin.pki.identity import Peer, peer_from_der
 from proeftuin.service import Service, Wiring
@@ -132,4 +133,8 @@ class Harness:
             while await tenant.courier._round():
                 pass
         found, self.events = self.events, []
+        for event in found:
+            assert [
+                issue.diagnostics for issue in validate(event) if issue.severity in ("error", "fatal")
+            ] == []  # else no log takes it
         return list({event["id"]: event for event in found}.values())

@@ -1,5 +1,7 @@
 """The enforcement point: certificate, token, binding, scope, subject, checked in this order, deny by default."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from proeftuin.access.requirement import Requirement
@@ -10,6 +12,7 @@ from proeftuin.reasons import (
     CERTIFICATE_INVALID,
     CERTIFICATE_REVOKED,
     INSUFFICIENT_SCOPE,
+    NOT_FOUND,
     PARTY_MISMATCH,
     SUBJECT_MISSING,
     TOKEN_MALFORMED,
@@ -32,6 +35,13 @@ def check_certificate(peer: Peer | None, trust: Trust, now: datetime) -> Peer:
     if trust.revoked(peer):
         raise Refused(CERTIFICATE_REVOKED, f"certificate {peer.serial:x} stands on the revocation list")
     return peer
+
+
+def check_path(parts: Mapping[str, str]) -> None:
+    """Raise Refused when a variable part of the path is no id, type or name: nothing can stand there."""
+    for name, value in parts.items():
+        if not re.fullmatch(r"[A-Za-z0-9\-._/]{1,64}", value):
+            raise Refused(NOT_FOUND, f"{name}: 1 to 64 letters, digits, '-', '.' or '_'")
 
 
 def check_party(peer: Peer, requirement: Requirement, client_id: str) -> None:

@@ -21,7 +21,7 @@ def json_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Return `content` as compact JSON."""
-    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
     return Response(body, status, headers, media_type)
 
 

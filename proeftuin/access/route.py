@@ -68,6 +68,7 @@ def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
                 if token.patient is not None:
                     record.patients = [token.patient]
+            enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission
             response = await handle(request)

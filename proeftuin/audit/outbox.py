@@ -35,13 +35,18 @@ Deliver = Callable[[list[dict[str, Any]]], Awaitable[set[str]]]
 def store(connection: sa.Connection, events: list[dict[str, Any]], now: datetime) -> None:
     """Put AuditEvent resources in the outbox, in the transaction of `connection`."""
     moment = instant(now)
-    rows = [{"id": event["id"], "event": json.dumps(event, ensure_ascii=False), "stored": moment} for event in events]
+    rows = [
+        {"id": event["id"], "event": json.dumps(event, ensure_ascii=False).encode(errors="replace").decode(), "stored": moment}
+        for event in events
+    ]
     connection.execute(_INSERT, rows)
 
 
-def oldest(connection: sa.Connection, limit: int) -> list[tuple[int, dict[str, Any]]]:
+def oldest(connection: sa.Connection, limit: int, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
     """Return the first undelivered events with their positions."""
-    return [(row.position, json.loads(row.event)) for row in connection.execute(_OLDEST.limit(limit))]
+    return [
+        (row.position, json.loads(row.event)) for row in connection.execute(_OLDEST.where(outbox.c.position > after).limit(limit))
+    ]
 
 
 def forget(connection: sa.Connection, positions: list[int]) -> None:
@@ -65,6 +70,7 @@ class Courier:
         self._deliver = deliver
         self._longest_pause = longest_pause
         self._wake = asyncio.Event()
+        self._after = 0  # events up to here that still wait were not taken in this pass
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -103,12 +109,16 @@ class Courier:
                 self._wake.set()
 
     async def _round(self) -> bool:
-        waiting = await self._database.read(oldest, BATCH)
+        waiting = await self._database.read(oldest, BATCH, self._after)
         if not waiting:
+            passed, self._after = self._after, 0
+            if passed:
+                raise RuntimeError("the log does not take events that wait")
             return False
         acknowledged = await self._deliver([event for _, event in waiting])
         done = [position for position, event in waiting if event["id"] in acknowledged]
-        if not done:
-            raise RuntimeError("the log acknowledged none of the events")
-        await self._database.write(forget, done)
+        if len(done) < len(waiting):
+            self._after = waiting[-1][0]
+        if done:
+            await self._database.write(forget, done)
         return True

@@ -157,7 +157,7 @@ class Record:
             query: dict[str, Any] = {
                 "type": _code(_ENTITY_TYPE, "2"),
                 "role": _code(_ENTITY_ROLE, "24"),
-                "query": base64.b64encode(self.query).decode(),
+                "query": base64.b64encode(self.query or b"?").decode(),
             }
             if self.description is not None:
                 query["description"] = self.description
@@ -168,6 +168,7 @@ class Record:
             kind = {"system": "http://hl7.org/fhir/resource-types", "code": "Consent"}
             entities.append({"type": kind, "what": {"reference": consent}})
         details = self.details | ({"reason": self.reason.code} if self.reason else {})
+        details = {name: value for name, value in details.items() if value.strip()}  # FHIR has no empty strings
         if details:
             entities.append(
                 {

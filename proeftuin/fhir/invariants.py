@@ -225,8 +225,9 @@ def nl_gf_payloadtype_req(resource: Resource) -> Iterator[Fault]:
 
 def zorgcontext(resource: Resource) -> Iterator[Fault]:
     """nl-gf-localization-list: code is of the value set Zorgcontext (contract §1.5)."""
-    if not any(_in({DATA_CATEGORY_SYSTEM: CATEGORIES}, coding) for coding in _codings(resource.get("code"))):
-        yield "List.code", "has a data category of the value set Zorgcontext"
+    found = [code for system, code in _codings(resource.get("code")) if system == DATA_CATEGORY_SYSTEM]
+    if len(found) != 1 or found[0] not in CATEGORIES:
+        yield "List.code", "has one data category, of the value set Zorgcontext"
 
 
 def withheld(resource: Resource) -> Iterator[Fault]:

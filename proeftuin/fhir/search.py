@@ -23,6 +23,7 @@ Kind = Literal["token", "reference", "date", "string", "uri"]
 Pairs = list[tuple[str, str]]
 
 DEFAULT_COUNT, MAXIMUM_COUNT = 50, 100
+MAXIMUM_VALUES = 500  # asked for in one search, over all parameters
 MODIFIERS: dict[Kind, frozenset[str]] = {"string": frozenset({"contains", "exact"}), "reference": frozenset({"identifier"})}
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json"})
@@ -155,6 +156,8 @@ def parse(resource_type: str, pairs: Pairs, *, in_url: bool = False) -> Search:
             parts.includes[name].append(_include(resource_type, name, text))
         else:
             parts.criteria.append(_criterion(resource_type, known, name, text))
+    if sum(len(criterion.values) for criterion in parts.criteria) > MAXIMUM_VALUES:
+        raise Refused(PARAMETER_INVALID, f"a search has at most {MAXIMUM_VALUES} values")
     if parts.single.get("_format", "json") not in _FORMATS:
         raise Refused(PARAMETER_INVALID, "_format: only JSON is given")
     includes, revincludes = (tuple(dict.fromkeys(found)) for found in parts.includes.values())

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -40,7 +41,7 @@ def verify(note: str, verifier: str) -> Checkpoint:
     body, _, signatures = note.partition("\n\n")
     body += "\n"
     lines = body.split("\n")
-    if len(lines) < 4 or lines[0] != name or not lines[1].isascii() or not lines[1].isdigit() or str(int(lines[1])) != lines[1]:
+    if len(lines) < 4 or lines[0] != name or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
         raise CheckpointError("the note is no checkpoint of this log")
     for line in signatures.splitlines():
         signer, _, encoded = line.removeprefix(_DASH).rpartition(" ")

@@ -26,9 +26,9 @@ def read_list(resource: dict[str, Any], peer: Peer) -> tuple[Registration, str]:
     custodian = next(each for each in resource["extension"] if each["url"] == CUSTODIAN)["valueReference"]["identifier"]["value"]
     source = resource["source"]["identifier"]["value"]
     if custodian != peer.ura:
-        raise Refused(PARTY_MISMATCH, f"the custodian is {custodian}, the certificate is of {peer.client_id}")
+        raise Refused(PARTY_MISMATCH, f"the custodian is another than {peer.client_id}, whom the certificate is of")
     if source != peer.client_id:
-        raise Refused(PARTY_MISMATCH, f"the source is {source[:64]}, the certificate is of {peer.client_id}")
+        raise Refused(PARTY_MISMATCH, f"the source is another than {peer.client_id}, whom the certificate is of")
     code = next(each["code"] for each in resource["code"]["coding"] if each.get("system") == CATEGORY_SYSTEM)
     return Registration(str(uuid.uuid4()), custodian, code, source), resource["subject"]["identifier"]["value"]
 

@@ -76,15 +76,17 @@ def add(connection: sa.Connection, registration: Registration, evaluation: Evalu
 
 
 def localize(
-    connection: sa.Connection, evaluation: Evaluation, code: str | None, custodian: str | None, now: datetime
+    connection: sa.Connection, evaluation: Evaluation, code: str | None, custodian: str | None, source: str | None, now: datetime
 ) -> list[Registration]:
-    """Return the registrations on a pseudonym, of one category or all, of one custodian or all; the evaluation is used up."""
+    """Return the registrations on a pseudonym, of one category, custodian or source, or of all; the evaluation is used up."""
     use(connection, evaluation, now)
     where = [registrations.c.pseudonym == evaluation.pseudonym]
     if code is not None:
         where.append(registrations.c.code == code)
     if custodian is not None:
         where.append(registrations.c.custodian == custodian)
+    if source is not None:
+        where.append(registrations.c.source == source)
     return _rows(connection, *where)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from proeftuin.identifiers import UZI_ROLE_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM
 from proeftuin.transparency import merkle
 from proeftuin.transparency.tiles import hash_at
 from services.logging import store
@@ -20,7 +20,7 @@ def overview(connection: sa.Connection, token: str, since: str | None, until: st
     if last is None:
         raise LookupError("the log has no checkpoint")
     size, _, note = last
-    rows, more = store.search(connection, store.Query({}, token, since, until, count=limit))
+    rows, more = store.search(connection, store.Query({}, token, since, until, before=size, count=limit))
     read = hash_at(lambda level, position: store.tile(connection, level, position))
     return {
         "checkpoint": note,
@@ -35,7 +35,7 @@ def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
     details = {detail["type"]: detail.get("valueString") for entity in entities for detail in entity.get("detail", [])}
     codings = [coding for concept in event.get("purposeOfEvent", []) for coding in concept.get("coding", [])]
     purposes = [coding["code"] for coding in codings if "code" in coding]
-    shared = len(set(store.patients(event))) > 1  # the document would show another client's data
+    shared = len(_clients(event)) > 1  # the document would show another client's data
     return {
         "when": event["recorded"],
         "organisation": _requester(event),
@@ -59,10 +59,17 @@ def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
     }
 
 
+def _clients(event: dict[str, Any]) -> set[str]:
+    """The BSNs in an event: of those it is about, and of who acted for them."""
+    who = [agent.get("who", {}).get("identifier", {}) for agent in event["agent"]]
+    return set(store.patients(event)) | {str(each.get("value")) for each in who if each.get("system") == BSN_SYSTEM}
+
+
 def _requester(event: dict[str, Any]) -> dict[str, Any]:
     """The organisation that asked: the technical client, which stands first."""
     who = event["agent"][0].get("who", {})
-    return {"name": who.get("display"), "identifier": who.get("identifier", {}).get("value")}
+    identifier = who.get("identifier", {})
+    return {"name": who.get("display"), "identifier": None if identifier.get("system") == BSN_SYSTEM else identifier.get("value")}
 
 
 def _role(event: dict[str, Any]) -> str | None:

@@ -64,7 +64,8 @@ class Sequencer:
         """Return what will be stored of a valid AuditEvent; raises ValueError here, where it fails no other's event."""
         tokens = sorted({store.patient_token(self.index_key, bsn) for bsn in store.patients(event)})
         columns = store.columns(event, self.index_key)
-        return Delivery(source, store.event_id(event_id), store.encoded(event), columns, tokens)
+        kept = store.event_id(event_id)
+        return Delivery(source, kept, store.encoded(event | {"id": kept}), columns, tokens)
 
     async def append(self, deliveries: list[Delivery]) -> list[Appended]:
         """Return where each event stands, after they are durable; raises Refused(OVERLOADED) before anything is taken."""

@@ -15,6 +15,12 @@ from services.logging import store
 from services.logging.sequencer import entry
 
 PAGE = 1000
+_STRAY = (
+    sa.select(store.subjects.c.seq)
+    .outerjoin(store.events, store.events.c.seq == store.subjects.c.seq)
+    .where(store.events.c.seq.is_(None))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ def verify(connection: sa.Connection, verifier: str, index_key: bytes | None = N
             checked += 1
         if checked == 0:
             raise _FaultError("there is no checkpoint")
+        if connection.execute(_STRAY).first():
+            raise _FaultError("a client is indexed for an event that is not there")
         extra = next(rows, None)
         last = store.last_checkpoint(connection)
         grown = last is not None and last[0] > tree.size  # while we looked
@@ -69,6 +77,9 @@ def verify(connection: sa.Connection, verifier: str, index_key: bytes | None = N
             raise _FaultError(f"event {tree.size} stands after the last checkpoint")
         for (level, position), hashes in computed.items():
             stored = store.tile(connection, level, position)
+            if stored != hashes and not grown:  # an append shows its checkpoint with its tiles: look once more, after the tile
+                last = store.last_checkpoint(connection)
+                grown = last is not None and last[0] > tree.size
             if (stored[: len(hashes)] if grown else stored) != hashes:
                 raise _FaultError(f"tile {level}/{position} differs")
     except CheckpointError as error:
@@ -87,6 +98,8 @@ def _check(row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noq
         raise _FaultError(f"event {row.seq} is not the one that was committed to") from None
     if committed != row.entry:
         raise _FaultError(f"event {row.seq} is not the one that was committed to")
+    if row.event_id != event.get("id"):
+        raise _FaultError(f"event {row.seq} is kept under another id than its document has")
     for name, value in columns.items():
         if getattr(row, name) != value and (index_key or name != "agent"):
             raise _FaultError(f"event {row.seq} is indexed under another {name} than its document has")

@@ -1,6 +1,7 @@
 """The evaluation itself: a key for each recipient and scope, and the sealing of the result for that recipient alone."""
 
 import json
+import re
 import secrets
 from datetime import datetime
 from typing import Any
@@ -9,12 +10,21 @@ import rbcl
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwe
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from proeftuin.pseudonym import ENCRYPTION, JWE_REGISTRY, SUBJECT_PREFIX, check_point, encode
 
 LIFETIME = 300  # seconds that a sealed evaluation can be used
 VERSION = "1.1"
+
+
+def check_recipient(organization: object, scope: object) -> tuple[str, str]:
+    """Return the two names of a recipient; raises ValueError when one is not 1 to 64 printable ASCII characters without spaces."""
+    for name, value in (("organization", organization), ("scope", scope)):
+        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,64}", value):
+            raise ValueError(f"the recipient {name} is a string of 1 to 64 ASCII characters, without spaces")
+    return str(organization), str(scope)
 
 
 def evaluation_key(master: bytes, organization: str, scope: str, version: int = 1) -> bytes:
@@ -58,7 +68,7 @@ def read_key(jwk: dict[str, Any]) -> RSAKey | ECKey:
     """Return a recipient's public key: RSA of at least 2048 bits, or P-256; raises ValueError."""
     try:
         key: RSAKey | ECKey = RSAKey.import_key(jwk) if jwk.get("kty") == "RSA" else ECKey.import_key(jwk)
-    except (ValueError, KeyError, TypeError) as error:
+    except (JoseError, ValueError, KeyError, TypeError) as error:
         raise ValueError("not an RSA or EC key") from error
     if key.is_private:
         raise ValueError("a private key does not belong here")

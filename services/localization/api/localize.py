@@ -1,5 +1,6 @@
 """Localize: who holds data of a category on this client? By subject for everyone's, by source for one's own (ITI-66 like)."""
 
+import re
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
@@ -11,7 +12,6 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import SEARCH
 from proeftuin.fhir.search import carries_bsn
-from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import CATEGORIES
 from proeftuin.reasons import IDENTIFIER_IN_URL, INSUFFICIENT_SCOPE, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.localization import store
@@ -31,7 +31,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
     async def search(admission: Admitted) -> Response:
         """Search with the parameters in the URL; a BSN there is refused."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
-        if any(carries_bsn(value) for name, value in pairs if name != SUBJECT or BSN_SYSTEM in value):
+        if any(carries_bsn(name) or carries_bsn(value.removeprefix(f"{SUBJECT_SYSTEM}|")) for name, value in pairs):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
         return await _search(admission, pseudonyms, pairs)
 
@@ -46,6 +46,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
 
 
 async def _search(admission: Admission, pseudonyms: Pseudonyms, pairs: list[tuple[str, str]]) -> Response:
+    """Answer a search: with nvi:localize everyone's registrations; with a source as well, or nvi:read alone, the caller's own."""
     parameters = dict(pairs)
     if len(parameters) != len(pairs) or parameters.keys() - {SUBJECT, SOURCE, CODE}:
         raise Refused(PARAMETER_UNKNOWN, f"List is searched by {SUBJECT} or {SOURCE}, and {CODE}, each once")
@@ -54,12 +55,16 @@ async def _search(admission: Admission, pseudonyms: Pseudonyms, pairs: list[tupl
         raise Refused(PARAMETER_INVALID, f"code: one of {', '.join(sorted(CATEGORIES))}")
     admission.record.query = f"List?code={code or ''}".encode()
     admission.record.details["category"] = code or "all"
+    source = _token(parameters, SOURCE, CLIENT_SYSTEM) if SOURCE in parameters else None
+    own = None if source is None and "nvi:localize" in admission.token.grant.scopes else admission.peer.ura or ""
     if SUBJECT in parameters:
-        found = await _by_subject(admission, pseudonyms, parameters, code)
-    elif SOURCE in parameters:
-        _need(admission, "nvi:read")
-        source = _token(parameters, SOURCE, CLIENT_SYSTEM)
-        found = await admission.tenant.database.read(store.of_source, admission.peer.ura or "", source, code)
+        evaluation = pseudonyms.open(_token(parameters, SUBJECT, SUBJECT_SYSTEM))
+        now = admission.tenant.clock.now()
+        found = await admission.write(store.localize, evaluation, code, own, source, now)
+    elif source is not None:
+        if "nvi:read" not in admission.token.grant.scopes:
+            raise Refused(INSUFFICIENT_SCOPE, "a search without a subject needs scope nvi:read")
+        found = await admission.tenant.database.read(store.of_source, own or "", source, code)
     else:
         raise Refused(PARAMETER_INVALID, f"{SUBJECT} or {SOURCE} is required")
     base = f"{admission.tenant.audience}/fhir/List"
@@ -68,24 +73,8 @@ async def _search(admission: Admission, pseudonyms: Pseudonyms, pairs: list[tupl
     return json_response(bundle | ({"entry": entries} if entries else {}), media_type="application/fhir+json")
 
 
-async def _by_subject(
-    admission: Admission, pseudonyms: Pseudonyms, parameters: dict[str, str], code: str | None
-) -> list[store.Registration]:
-    """With nvi:localize everyone's registrations; with a source as well, or nvi:read alone, only the caller's own."""
-    evaluation = pseudonyms.open(_token(parameters, SUBJECT, SUBJECT_SYSTEM))
-    own = SOURCE in parameters or "nvi:localize" not in admission.token.grant.scopes
-    custodian = (admission.peer.ura or "") if own else None
-    now = admission.tenant.clock.now()
-    return await admission.write(store.localize, evaluation, code, custodian, now)
-
-
 def _token(parameters: dict[str, str], name: str, expected: str) -> str:
     system, _, value = parameters[name].rpartition("|")
-    if (system and system != expected) or not value:
+    if (system and system != expected) or not re.fullmatch(r"[\x21-\x7e]+", value):
         raise Refused(PARAMETER_INVALID, f"{name}: {expected}|<value>")
     return value
-
-
-def _need(admission: Admission, scope: str) -> None:
-    if scope not in admission.token.grant.scopes:
-        raise Refused(INSUFFICIENT_SCOPE, f"this search needs scope {scope}")

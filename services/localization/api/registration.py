@@ -1,5 +1,6 @@
 """Register and remove: create, read, delete on List, and both in a transaction Bundle."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +51,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
     @require("nvi:delete", event=DELETE)
     async def delete(admission: Admitted, list_id: str) -> Response:
         """Remove an own registration."""
-        admission.record.data = [{"reference": f"List/{list_id[:64]}"}]
+        admission.record.data = [{"reference": f"List/{list_id}"}]
         await admission.write(_remove, list_id, _custodian(admission))
         return Response(status_code=204)
 
@@ -82,7 +83,7 @@ def _step(admission: Admission, pseudonyms: Pseudonyms, entry: Any) -> Step:  # 
         _need(admission, "nvi:create")
         registration, token = read_list(entry["resource"], admission.peer)
         return registration, pseudonyms.open(token)
-    if method == "DELETE" and isinstance(url, str) and url.startswith("List/"):
+    if method == "DELETE" and isinstance(url, str) and re.fullmatch(r"List/[A-Za-z0-9\-.]{1,64}", url):
         _need(admission, "nvi:delete")
         return url.removeprefix("List/")
     raise Refused(MALFORMED, "an entry is POST List with a resource, or DELETE List/<id>")
@@ -94,10 +95,12 @@ def _need(admission: Admission, scope: str) -> None:
 
 
 def _apply(connection: sa.Connection, steps: list[Step], custodian: str, now: datetime) -> list[dict[str, Any]]:
+    for step in steps:  # FHIR R4 §3.1.0.11.2: DELETE before POST, whatever the order of the entries
+        if isinstance(step, str):
+            _remove(connection, step, custodian)
     answers: list[dict[str, Any]] = []
     for step in steps:
         if isinstance(step, str):
-            _remove(connection, step, custodian)
             answers.append({"response": {"status": "204 No Content"}})
         else:
             store.add(connection, step[0], step[1], now)

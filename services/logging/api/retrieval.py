@@ -12,7 +12,7 @@ from proeftuin.access.rendering import fhir, fhir_response, json_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
-from proeftuin.fhir.search import carries_bsn, date_range, read_cursor, write_cursor
+from proeftuin.fhir.search import MAXIMUM_VALUES, carries_bsn, date_range, read_cursor, write_cursor
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, NOT_FOUND, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.logging import store
@@ -112,6 +112,8 @@ def parse(pairs: list[tuple[str, str]], index_key: bytes, own: dict[str, list[st
         else:
             known = ", ".join([*_COLUMNS, *_PATIENT, "date", "_count"])
             raise Refused(PARAMETER_UNKNOWN, f"AuditEvent can be searched by {known}")
+    if sum(map(len, equal.values())) > MAXIMUM_VALUES:
+        raise Refused(PARAMETER_INVALID, f"a search has at most {MAXIMUM_VALUES} values")
     if since is None and until is None:
         raise Refused(PARAMETER_INVALID, "date: a period is required (ITI-81), such as date=ge2026-01-01")
     return store.Query(equal, token, since, until, before, count), patient

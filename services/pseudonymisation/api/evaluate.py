@@ -11,7 +11,7 @@ from proeftuin.audit.events import EVALUATION
 from proeftuin.pseudonym import decode
 from proeftuin.reasons import INVALID_REQUEST, NOT_FOUND, PSEUDONYM_INVALID, Refused
 from services.pseudonymisation import store
-from services.pseudonymisation.evaluation import evaluate, evaluation_key, seal
+from services.pseudonymisation.evaluation import check_recipient, evaluate, evaluation_key, seal
 
 JSON = ("application/json",)
 
@@ -44,9 +44,13 @@ def router(master: bytes) -> APIRouter:
 
 
 async def _evaluate(admission: Admission, master: bytes, blinded: object, organization: object, scope: object) -> str:
-    if not (isinstance(blinded, str) and isinstance(organization, str) and isinstance(scope, str)):
-        raise Refused(INVALID_REQUEST, "blinded input, recipient organization and recipient scope are strings")
-    admission.record.details |= {"recipient": organization[:64], "recipient_scope": scope[:64]}
+    try:
+        organization, scope = check_recipient(organization, scope)
+    except ValueError as error:
+        raise Refused(INVALID_REQUEST, str(error)) from error
+    if not isinstance(blinded, str):
+        raise Refused(INVALID_REQUEST, "the blinded input is a string")
+    admission.record.details |= {"recipient": organization, "recipient_scope": scope}
     key = await admission.tenant.database.read(store.key_of, organization, scope)
     if key is None:
         raise Refused(NOT_FOUND, _nearest(organization, scope, await admission.tenant.database.read(store.known)))
@@ -60,4 +64,4 @@ async def _evaluate(admission: Admission, master: bytes, blinded: object, organi
 def _nearest(organization: str, scope: str, known: list[tuple[str, str]]) -> str:
     """Say which recipients there are: another spelling would give another pseudonym, silently (§3.2)."""
     there = "; ".join(f"{each} with scope {its_scope}" for each, its_scope in known[:10]) or "none yet"
-    return f"no recipient {organization[:64]!r} with scope {scope[:64]!r}; registered: {there}"
+    return f"no recipient {organization!r} with scope {scope!r}; registered: {there}"

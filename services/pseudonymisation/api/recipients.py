@@ -1,6 +1,7 @@
 """A recipient makes its public key known: evaluations for it are sealed with this key."""
 
 from fastapi import APIRouter
+from joserfc.errors import JoseError
 from starlette.responses import Response
 
 from proeftuin.access.admission import Admitted
@@ -11,7 +12,7 @@ from proeftuin.audit.events import UPDATE
 from proeftuin.reasons import INVALID_REQUEST, Refused
 from services.pseudonymisation import store
 from services.pseudonymisation.api.evaluate import JSON
-from services.pseudonymisation.evaluation import read_key
+from services.pseudonymisation.evaluation import read_key, seal
 
 
 def router() -> APIRouter:
@@ -25,12 +26,13 @@ def router() -> APIRouter:
         jwk = await admission.json_object()
         try:
             key = read_key(jwk)
-        except ValueError as error:
+            seal(bytes(32), jwk, "", scope, admission.tenant.clock.now())  # a key for signatures fails here, not at each evaluation
+        except (JoseError, ValueError) as error:
             raise Refused(INVALID_REQUEST, f"the key: {error}") from error
         organization = admission.peer.client_id
-        admission.record.details |= {"recipient": organization, "recipient_scope": scope[:64]}
+        admission.record.details |= {"recipient": organization, "recipient_scope": scope}
         now = admission.tenant.clock.now()
-        first = await admission.write(store.register, organization, scope[:64], dict(key.as_dict(private=False)), now)
+        first = await admission.write(store.register, organization, scope, dict(key.as_dict(private=False)), now)
         return json_response({"organization": organization, "scope": scope}, 201 if first else 200)
 
     return routes

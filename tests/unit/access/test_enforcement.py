@@ -17,6 +17,7 @@ from proeftuin.access.rendering import fhir_response, problem
 from proeftuin.access.requirement import UndeclaredRouteError, require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import READ
+from proeftuin.reasons import CONFLICT, Refused
 from proeftuin.sandbox.topology import APPLICATIONS
 from proeftuin.service import Service
 from proeftuin.tokens.access_token import MAX_LENGTH
@@ -24,6 +25,7 @@ from proeftuin.tokens.keys import SigningKeys
 from services.pseudonymisation.app import create_app
 from tests.harness import NETWORK, Harness
 
+JSON = {"Content-Type": "application/json"}
 HOSPITAL, THIEF = "ziekenhuis-de-linde", "ziekenhuis-oeverzicht"
 
 
@@ -83,6 +85,16 @@ def app(harness: Harness) -> FastAPI:
     @require("one", event=READ)
     async def door(admission: Admitted, party: str) -> Response:
         return fhir_response({})
+
+    @router.get("/thing/{thing_id}")
+    @require("one", event=READ)
+    async def thing(admission: Admitted, thing_id: str) -> Response:
+        return fhir_response({"id": thing_id})
+
+    @router.post("/echo")
+    @require(media_types=("application/json",), event=READ)
+    async def echo(admission: Admitted) -> Response:
+        raise Refused(CONFLICT, (await admission.json_object())["text"])
 
     @router.get("/broken")
     @require(event=READ)
@@ -338,3 +350,14 @@ def test_every_route_of_every_service_is_guarded(tmp_path: Path, service: str) -
 
 def test_the_app_of_the_harness_is_the_services_own(harness: Harness) -> None:
     assert create_app(harness.settings, harness.wiring).title == "Proeftuin pseudonymisation"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("part", ["%00", "a%00b", "%20", "%ED%A0%80", "a" * 65, "\u00e9"])
+async def test_a_part_of_the_path_that_can_be_no_id(harness: Harness, app: FastAPI, part: str) -> None:
+    await refused(harness, app, "not_found", f"/thing/{part}", token=harness.token(HOSPITAL, "one"))
+
+
+@pytest.mark.anyio
+async def test_a_refusal_echoes_what_no_utf_8_can_hold(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "conflict", "/echo", method="POST", headers=JSON, content=r'{"text": "\ud800"}')

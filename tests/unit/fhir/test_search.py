@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proeftuin.fhir.search import (
     MAXIMUM_COUNT,
+    MAXIMUM_VALUES,
     SEARCH_PARAMETERS,
     Entry,
     Value,
@@ -187,3 +188,9 @@ def test_what_no_database_takes_is_indexed_all_the_same() -> None:
     entries = index({"resourceType": "Organization", "name": name, "identifier": [{"system": 1, "value": name}]})
     assert {entry.parameter for entry in entries} == {"name", "name:exact", "identifier"}
     assert all(len(entry.value) < 300 and not re.search("[\x00\ud800-\udfff]", entry.value) for entry in entries)
+
+
+def test_a_search_asks_for_a_bounded_number_of_values() -> None:
+    many = ",".join(["a"] * (MAXIMUM_VALUES // 2))
+    assert len(parse("Condition", [("code", many), ("category", many)]).criteria) == 2
+    assert refusal("Condition", ("code", many), ("category", many + ",a")).reason.code == "parameter_invalid"

@@ -100,6 +100,7 @@ def test_a_checkpoint_is_verified_by_its_own_key_alone() -> None:
     note = checkpoint.Checkpoint("example.org/log", 7, bytes(range(32)))
     signed = note.sign(key)
     assert checkpoint.verify(signed, checkpoint.verifier_line("example.org/log", key.public_key())) == note
-    for text, signer in ((signed.replace("\n7\n", "\n8\n"), key), (signed, other), ("", key), (signed[:-20], key)):
+    sizes = [signed.replace("\n7\n", f"\n{size}\n") for size in ("8", "07", "-7", "\u0667", "9" * 5000)]  # int() refuses above 4300
+    for text, signer in (*((each, key) for each in sizes), (signed, other), ("", key), (signed[:-20], key)):
         with pytest.raises(checkpoint.CheckpointError):
             checkpoint.verify(text, checkpoint.verifier_line("example.org/log", signer.public_key()))

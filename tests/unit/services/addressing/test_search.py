@@ -137,3 +137,9 @@ async def test_an_absolute_reference_to_this_directory_is_followed(filled: Direc
     assert (await filled.transact(REGISTER, entry(changed))).status_code == 200
     bundle = (await filled.get(f"/Organization?_id={HOSPITAL}&_include=Organization:endpoint")).json()
     assert found(bundle)[1] == ("include", "Endpoint/linde-oud")
+
+
+@pytest.mark.parametrize("query", ["", "?_count=1", "?"])
+async def test_a_search_without_parameters_leaves_an_event_that_the_log_takes(filled: Directory, query: str) -> None:
+    assert (await filled.get(f"/Organization{query}")).status_code == 200
+    assert len(await filled.logged()) == 1

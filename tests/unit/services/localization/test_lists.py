@@ -1,5 +1,6 @@
 """Registering and localizing by pseudonym, with an evaluation service that is the real one's code."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,47 @@ async def test_nvi_read_shows_the_callers_own_and_a_bsn_in_the_url_is_refused(ha
     for query in ("", "?code=Everything", "?colour=red"):
         answer = await harness.call("GET", f"/fhir/List{query}", party=HOSPITAL, token=token)
         assert answer.headers["X-Reason"] in ("parameter_invalid", "parameter_unknown")
+
+
+@pytest.mark.anyio
+async def test_a_transaction_removes_before_it_adds_whatever_the_order(harness: Harness) -> None:
+    first = (await register(harness, registration(subject(harness, "999910000")))).json()["id"]
+    post = {"resource": registration(subject(harness, "999910000")), "request": {"method": "POST", "url": "List"}}
+    gone = {"request": {"method": "DELETE", "url": f"List/{first}"}}
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [post, gone]}
+    answer = await harness.call("POST", "/fhir", party=HOLDER, token=harness.token(HOLDER, "nvi:create", "nvi:delete"), json=body)
+    assert [entry["response"]["status"] for entry in answer.json()["entry"]] == ["201 Created", "204 No Content"]
+    (found,) = (await localize(harness, subject(harness, "999910000"))).json()["entry"]
+    assert found["resource"]["id"] != first
+
+
+@pytest.mark.anyio
+async def test_a_subject_with_a_source_finds_what_that_source_registered(harness: Harness) -> None:
+    await register(harness, registration(subject(harness, "999910000")))
+    for source, total in (("ura:90000103", 1), ("ura:90000105", 0)):
+        form = {"source:identifier": f"{CLIENT_SYSTEM}|{source}"}
+        assert (await localize(harness, subject(harness, "999910000"), party=HOLDER, **form)).json()["total"] == total
+    odd = await localize(harness, subject(harness, "999910000"), party=HOLDER, **{"source:identifier": "a\x00b"})
+    assert odd.headers["X-Reason"] == "parameter_invalid"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("value", ["999910000", f"{LIST_SUBJECT}|999910000"])
+async def test_a_bsn_in_the_place_of_a_pseudonym_in_the_url(harness: Harness, value: str) -> None:
+    token = harness.token(HOSPITAL, "nvi:localize")
+    answer = await harness.call("GET", "/fhir/List", party=HOSPITAL, token=token, params={"subject:identifier": value})
+    assert answer.headers["X-Reason"] == "identifier_in_url"
+
+
+@pytest.mark.anyio
+async def test_what_a_registration_cannot_say(harness: Harness) -> None:
+    two = registration(subject(harness, "999910000"))
+    two["code"]["coding"] += [{"system": CATEGORY_SYSTEM, "code": "Patient"}]
+    assert (await register(harness, two)).headers["X-Reason"] == "profile"
+    echoed = await register(harness, registration(subject(harness, "999910000"), source="999910000"))
+    assert (echoed.headers["X-Reason"], "999910000" in echoed.text) == ("party_mismatch", False)
+    for url in ("List/\x00", "List/\ud800", "List/", f"List/{'a' * 65}", "Patient/1"):
+        body = {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]}
+        sent: dict[str, Any] = {"headers": {"Content-Type": "application/fhir+json"}, "content": json.dumps(body)}
+        answer = await harness.call("POST", "/fhir", party=HOLDER, token=harness.token(HOLDER, "nvi:delete"), **sent)
+        assert (answer.status_code, answer.headers["X-Reason"]) == (400, "malformed")

@@ -7,6 +7,8 @@ import pytest
 from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 from proeftuin.tokens.access_token import Person
 from proeftuin.transparency import checkpoint, merkle
+from services.logging import store
+from services.logging.overview import overview
 from tests.unit.services.logging.logbook import (
     CLIENT,
     FORM,
@@ -119,3 +121,26 @@ async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
     await attempt(400, "invalid_request", token(OWN, acting=own, patient=CLIENT), form="from=2026&from=2027")
     answer = await logbook.call("POST", "/inzage/logging", party=PORTAL, token=token(OWN, acting=own, patient=CLIENT), json={})
     await refused(logbook, answer, 415, "content_type")
+
+
+async def test_the_overview_shows_no_bsn_of_who_acted_for_the_client(logbook: Logbook) -> None:
+    acting = {"who": {"identifier": {"system": BSN_SYSTEM, "value": OTHER}}, "requestor": True}
+    await logbook.post(event(HOME, CLIENT, agent=[acting]))
+    answer = await logbook.inspect()
+    (row,) = answer.json()["rows"]
+    assert row["organisation"] == {"name": None, "identifier": None}
+    assert row["proof"]["document"] is None
+    assert OTHER not in answer.text
+
+
+async def test_the_overview_is_of_one_moment_of_the_log(logbook: Logbook) -> None:
+    """On PostgreSQL an event may be committed between the reading of the checkpoint and that of the events."""
+    for _ in range(2):
+        await logbook.post(event(HOME, CLIENT))
+    logbook.sql("DELETE FROM checkpoint WHERE size = 2")
+    token = store.patient_token((logbook.secrets / "index.key").read_bytes(), CLIENT)
+    content = logbook.database(lambda connection: overview(connection, token, None, None))
+    signed = checkpoint.verify(content["checkpoint"], logbook.verifier)
+    (row,) = content["rows"]
+    check_row(row, signed)
+    assert (signed.size, row["proof"]["index"]) == (1, 0)

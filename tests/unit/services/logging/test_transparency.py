@@ -77,7 +77,7 @@ async def test_the_root_follows_from_the_tiles_alone(logbook: Logbook) -> None:
 @pytest.mark.parametrize(
     "place",
     ["0/1", "0/0000", "0/x01/000", "x/000", "entries/000", "0/000.p/", "0/000.p/0", "0/000.p/-1", "-1/000", "123/000",
-     "0/%C2%B2%C2%B2%C2%B2", "%C2%B2/000", "0/" + "x000/" * 6 + "000"],
+     "0/" + "x000/" * 6 + "000"],
 )  # fmt: skip
 async def test_what_is_no_tile_address_is_refused(logbook: Logbook, place: str) -> None:
     await refused(logbook, await logbook.open(f"/tile/{place}"), 400, "parameter_invalid")

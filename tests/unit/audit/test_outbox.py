@@ -1,0 +1,46 @@
+"""The courier: what the log does not take stays, and holds nobody else up."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from proeftuin.audit import outbox
+from proeftuin.storage.database import Database
+
+pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(database_url: str) -> Database:
+    made = Database(database_url)
+    outbox.metadata.create_all(made.engine)
+    return made
+
+
+async def test_events_that_the_log_refuses_do_not_hold_up_the_others(database: Database) -> None:
+    events = [{"id": f"{'bad' if number < outbox.BATCH else 'good'}-{number}"} for number in range(outbox.BATCH + 10)]
+    taken: list[str] = []
+
+    async def deliver(batch: list[dict[str, Any]]) -> set[str]:
+        good = {event["id"] for event in batch if event["id"].startswith("good")}
+        taken.extend(good)
+        return good
+
+    await database.write(outbox.store, events, NOW)
+    courier = outbox.Courier(database, deliver)
+    assert await courier._round()
+    assert await courier._round()
+    with pytest.raises(RuntimeError, match="does not take"):  # the courier says so, waits and begins anew
+        await courier._round()
+    assert len(taken) == 10
+    assert await database.read(outbox.undelivered) == outbox.BATCH
+    assert await courier._round()
+    assert len(taken) == 10
+
+
+async def test_what_no_utf_8_can_hold_is_stored_all_the_same(database: Database) -> None:
+    await database.write(outbox.store, [{"id": "1", "outcomeDesc": "\ud800 and \x00"}], NOW)
+    ((_, event),) = await database.read(outbox.oldest, 1)
+    assert event["outcomeDesc"] == "? and \x00"
