@@ -47,7 +47,7 @@ mutate: .venv/dev.stamp ## Take each check of access out and demand that a test 
 bench: .venv/dev.stamp ## Ratios measured in one run, into docs/benchmarks.md
 	$(RUN) benchmarks.bench
 
-compose: .venv/dev.stamp ## The network in containers; the demo and the contract tests against it from outside
+compose: .venv/dev.stamp ## The network in containers; demo, contract and scenario tests against it from outside
 	scripts/compose-demo
 
 reset: .venv/main.stamp ## Throw the sandbox folder away

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from proeftuin.sandbox import running, seeding
+from proeftuin.sandbox.ca import Ca
 from proeftuin.sandbox.demo import Demo
 from proeftuin.sandbox.exchange import Exchange, cast
 from proeftuin.sandbox.home import Home
@@ -50,7 +51,7 @@ async def rate(call: Callable[[], Awaitable[object]]) -> float:
 async def measure(home: Home) -> dict[str, float]:
     """Return the figures of a running, filled network."""
     parts, hops = cast(home.seed), Hops()
-    system = Demo(home, hops).system(parts.hospital.id)
+    system = Demo(home, hops, Ca(home)).system(parts.hospital.id)
     await Exchange(system, parts).run()  # warm
     whole: list[float] = []
     raw: dict[str, list[float]] = {}

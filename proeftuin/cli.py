@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,9 +69,16 @@ def home_at(path: Path, *, needs: bool = True) -> Any:  # noqa: ANN401 - Home is
 
 @app.command()
 @explained
-def prepare(home: HomeOption = HOME, parties: PartiesOption = PARTIES, base_port: PortOption = BASE_PORT) -> None:
+def prepare(
+    home: HomeOption = HOME,
+    parties: PartiesOption = PARTIES,
+    base_port: PortOption = BASE_PORT,
+    database_server: Annotated[
+        str, typer.Option(envvar="PROEFTUIN_DATABASE_SERVER", help="URL of a PostgreSQL superuser; SQLite files when absent.")
+    ] = "",
+) -> None:
     """Make the sandbox folder: CA, certificates, settings of every instance. What is there and still good stays."""
-    home_at(home, needs=False).prepare(parties, base_port)
+    home_at(home, needs=False).prepare(parties, base_port, database_server)
 
 
 @app.command()
@@ -283,17 +291,22 @@ def pki_issue(
     key: Annotated[str, typer.Option(help="p256 or rsa2048.")] = "p256",
     out: Annotated[Path | None, typer.Option(help="The folder; the party's own when absent.")] = None,
     days: Annotated[int, typer.Option(help="How long it is valid.")] = 90,
+    until: Annotated[datetime | None, typer.Option(help="Its last moment (UTC) instead, also in the past.")] = None,
 ) -> None:
     """Issue a certificate of the party's kind: PEM chain, key, and PKCS#12 for your own client."""
     from proeftuin.pki.authority import PkiError
     from proeftuin.pki.export import export_pkcs12
+    from proeftuin.sandbox.ca import validity
     from proeftuin.sandbox.home import PASSPHRASE
 
     if key not in ("p256", "rsa2048"):
         raise PkiError("--key is p256 or rsa2048")
     sandbox = home_at(home)
+    not_before, not_after = validity(until.replace(tzinfo=UTC) if until else None)
     folder = out or sandbox.party_folder(party)
-    issued = sandbox.authority.issue(sandbox.seed.party(party), folder=folder, name=name, key_type=key, days=days)
+    issued = sandbox.authority.issue(
+        sandbox.seed.party(party), folder=folder, name=name, key_type=key, days=days, not_before=not_before, not_after=not_after
+    )
     export_pkcs12(issued.certificate, issued.key, folder / f"{name}.p12", PASSPHRASE, sandbox.ca_bundle)
     console.print(f"{issued.certificate}  serial {issued.serial:x}  until {issued.not_after:%Y-%m-%d}", highlight=False)
 
@@ -375,14 +388,15 @@ def _serial(text: str) -> int:
         raise PkiError("a serial is a hexadecimal number, as `proeftuin pki show` prints it") from error
 
 
-def _play(sandbox: Any, output: Path | None, began: float, *, with_refusals: bool, pki: list[str] | None = None) -> bool:  # noqa: ANN401
+def _play(sandbox: Any, output: Path | None, began: float, *, with_refusals: bool, pki: Sequence[str] = ()) -> bool:  # noqa: ANN401
+    from proeftuin.sandbox.ca import Ca
     from proeftuin.sandbox.console import HopPrinter, summary, write_json
     from proeftuin.sandbox.demo import Demo
     from proeftuin.sandbox.hops import Hops
 
     hops = Hops(HopPrinter(console))
     try:
-        ok = asyncio.run(Demo(sandbox, hops, pki or ()).run(with_refusals=with_refusals))
+        ok = asyncio.run(Demo(sandbox, hops, Ca(sandbox, pki)).run(with_refusals=with_refusals))
     finally:
         if output is not None:
             write_json(output, hops)

@@ -40,16 +40,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the contract tests run against any network."""
+    """Let the contract tests run against any network, and the scenarios against any that is ours."""
     parser.addoption("--base-url", default="", help="The addressing service of the network under test.")
     parser.addoption("--identity", default="", help="A folder with certificate.pem and certificate.key of a care provider.")
     parser.addoption("--ca", default="", help="The CA bundle of the network under test.")
+    parser.addoption("--home", default="", help="The folder of a network that runs and is filled, for the scenarios.")
+    parser.addoption("--pki", default="", help="What stands for `proeftuin pki` there, where the CA is not in that folder.")
     parser.addoption("--client-id", default="", help="The client_id of the certificate, such as ura:90000101.")
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A running, filled network on ports of its own."""
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A running, filled network: the one of --home, or one on ports of its own."""
+    if given := request.config.getoption("--home"):
+        yield Home(Path(given).absolute())
+        return
     home = Home(tmp_path_factory.mktemp("network") / "home")
     home.prepare(ROOT / "parties.toml", 8740)
     running.start(home, processes=False)

@@ -1,13 +1,11 @@
 """The demonstration: the exchange, its refusals, and the client's overview with the proof that the log was not rewritten."""
 
 import asyncio
-import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from cryptography import x509
-
 from proeftuin.sandbox import overview, refusals
+from proeftuin.sandbox.ca import Ca
 from proeftuin.sandbox.care_system import CareSystem
 from proeftuin.sandbox.exchange import Cast, Exchange, cast
 from proeftuin.sandbox.home import Home
@@ -19,11 +17,11 @@ from proeftuin.transport.tracing import CURRENT, Trace
 
 @dataclass(slots=True)
 class Demo:
-    """A run against the network of `home`. `pki` is a command that manages the CA where it is elsewhere (containers)."""
+    """A run against the network of `home`, with a hand on its `ca`."""
 
     home: Home
     hops: Hops
-    pki: Sequence[str] = ()
+    ca: Ca
     connect_to: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, *, with_refusals: bool = True) -> bool:
@@ -63,32 +61,17 @@ class Demo:
     def _another(self, parts: Cast) -> Callable[[str], Awaitable[tuple[CareSystem, Callable[[], Awaitable[None]]]]]:
         """Return what makes a second system of the hospital, with a certificate that may be revoked."""
         made: dict[str, int] = {}
-        party, authority = parts.hospital, self.home.authority
 
         async def another(name: str) -> tuple[CareSystem, Callable[[], Awaitable[None]]]:
             if name not in made:
-                made[name] = await self._issue(party.id, name)
+                made[name] = await asyncio.to_thread(self.ca.issue, parts.hospital.id, name)
 
             async def revoke() -> None:
-                if self.pki:
-                    await self._pki("revoke", f"{made[name]:x}")
-                else:
-                    authority.revoke(made[name])
+                await asyncio.to_thread(self.ca.revoke, made[name])
 
-            return self.system(party.id, name), revoke
+            return self.system(parts.hospital.id, name), revoke
 
         return another
-
-    async def _issue(self, party: str, name: str) -> int:
-        folder = self.home.party_folder(party)
-        if self.pki:
-            await self._pki("issue", party, "--name", name)
-        else:
-            self.home.authority.issue(self.home.seed.party(party), folder=folder, name=name)
-        return x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes()).serial_number
-
-    async def _pki(self, *arguments: str) -> None:
-        await asyncio.to_thread(subprocess.run, [*self.pki, *arguments], check=True, stdout=subprocess.DEVNULL)
 
     async def _overview(self, portal: CareSystem, exchange: Exchange) -> None:
         """Ask the overview as the client, wait until every end has told its part, and check its proof."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,9 @@ from proeftuin.pki.authority import Authority
 from proeftuin.pki.export import export_pkcs12
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
-from proeftuin.settings import ServiceSettings, TenantSettings
+from proeftuin.settings import ServiceSettings, TenantSettings, database_name
+from proeftuin.storage.roles import provision
+from proeftuin.storage.secrets import secret
 
 PASSPHRASE = "proeftuin"  # noqa: S105 - the client.p12 of a sandbox party protects nothing real
 RENEW_BEFORE = timedelta(days=7)
@@ -66,8 +69,10 @@ class Home:
         """Where an instance keeps its settings, certificates, keys and databases."""
         return self.path / "instances" / instance
 
-    def prepare(self, seed_file: Path, base_port: int) -> None:
+    def prepare(self, seed_file: Path, base_port: int, database_server: str = "") -> None:
         """Make or complete the folder: CA, certificates and settings; what is there and still good stays.
+
+        Databases are SQLite files, or on PostgreSQL where `database_server` is the URL of a superuser: each with a role of its own.
 
         Raises SeedError when the parties do not line up, PkiError when the PKI is half there.
         """
@@ -82,7 +87,7 @@ class Home:
         self.authority.write_crls(CRL_DAYS)
         layout = topology.of(seed, base_port)
         for instance in layout.instances:
-            self._prepare_instance(seed, layout, instance)
+            self._prepare_instance(seed, layout, instance, database_server)
         for party in seed.parties:
             folder = self.party_folder(party.id)
             if self._certify(party, folder, "certificate"):
@@ -98,7 +103,7 @@ class Home:
         """Throw everything away."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _prepare_instance(self, seed: Seed, layout: Topology, instance: Instance) -> None:
+    def _prepare_instance(self, seed: Seed, layout: Topology, instance: Instance, database_server: str) -> None:
         folder = self.instance_folder(instance.name)
         self._certify(seed.party(instance.operator), folder, "server", dns=("localhost", instance.name))
         tenants = []
@@ -106,6 +111,10 @@ class Home:
             tenant_folder = folder / "tenants" / party
             self._certify(seed.party(party), tenant_folder, "certificate")
             care = seed.party(party).is_care_provider
+            database = f"sqlite:///tenants/{party}/{instance.service}.sqlite"
+            if database_server:
+                password = secret(tenant_folder / "keys" / "database.password", lambda: secrets.token_urlsafe(24).encode())
+                database = provision(database_server, database_name(instance.service, party), password.decode())
             own_issuer = instance.service in ("authorization", "datastation")
             tenants.append(
                 TenantSettings(
@@ -113,7 +122,7 @@ class Home:
                     audience=layout.audience(instance, party),
                     issuer=layout.issuer(party) if own_issuer else layout.network.issuer,
                     folder=Path("tenants") / party,
-                    database=f"sqlite:///tenants/{party}/{instance.service}.sqlite",
+                    database=database,
                     datastation=layout.datastation(party) if care else "",
                 )
             )
@@ -149,5 +158,6 @@ def _write(path: Path, text: str) -> None:
     """Write a whole file or nothing: a kill in the middle leaves the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.touch(0o600)  # settings may hold a database's password
     part.write_text(text)
     part.replace(path)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
+import shlex
 import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -12,14 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
+from proeftuin.clock import instant
 from proeftuin.pki.authority import Authority
+from proeftuin.sandbox.ca import Ca
 from proeftuin.sandbox.curl import script
 from proeftuin.sandbox.demo import Demo
 from proeftuin.sandbox.exchange import Exchange, cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.hops import Hops
-from proeftuin.sandbox.log_verification import verify
 from proeftuin.sandbox.refusals import ALL
+from proeftuin.sandbox.seeding import care_system
+from proeftuin.transparency import checkpoint, merkle
+from proeftuin.transparency.checkpoint import Checkpoint
+from proeftuin.transparency.tiles import hash_at
 
 REASONS = {
     "no consent": {"no_consent"},
@@ -37,19 +42,49 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-def played(network: Home) -> tuple[bool, Hops]:
+def ca(request: pytest.FixtureRequest, network: Home) -> Ca:
+    """A hand on the network's CA."""
+    return Ca(network, shlex.split(request.config.getoption("--pki")))
+
+
+@pytest.fixture(scope="module")
+def before(network: Home) -> Checkpoint:
+    """What the log had signed before the demonstration."""
+    return signed(network)
+
+
+@pytest.fixture(scope="module")
+def played(network: Home, ca: Ca, before: Checkpoint) -> tuple[bool, Hops]:
     """The whole demonstration, played once."""
     hops = Hops()
-    ok = asyncio.run(Demo(network, hops).run())
+    ok = asyncio.run(Demo(network, hops, ca).run())
     return ok, hops
 
 
 @pytest.fixture(scope="module")
 def log(network: Home, played: tuple[bool, Hops]) -> list[dict[str, Any]]:
-    """Every event in the log's own database after the demonstration."""
-    path = network.instance_folder("logging") / "tenants" / "logboek" / "logging.sqlite"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        return [json.loads(row[0]) for row in connection.execute("SELECT document FROM event ORDER BY seq")]
+    """Every event of the last hour, as each party reads its own from the log (ITI-81)."""
+
+    async def of(party: str) -> list[dict[str, Any]]:
+        system = care_system(network, party)
+        try:
+            await system.discover()
+            token = await system.national_token("logging", "system/AuditEvent.rs")
+            since = instant(datetime.now(UTC) - timedelta(hours=1))
+            url = f"{system.services['logging']}/fhir/AuditEvent?date=ge{since}&_count=500"
+            events = []
+            while url:
+                page = (await system.client.request("GET", url, token=token)).json()
+                events += [entry["resource"] for entry in page.get("entry", [])]
+                url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+            return events
+        finally:
+            await system.close()
+
+    async def everyones() -> list[dict[str, Any]]:
+        return [event for party in network.seed.parties for event in await of(party.id)]
+
+    return asyncio.run(everyones())
 
 
 def test_every_hop_ends_as_expected(played: tuple[bool, Hops]) -> None:
@@ -89,10 +124,20 @@ def test_each_end_of_the_exchange_tells_its_part(network: Home, played: tuple[bo
     assert observers >= names | {parts.hospital.name, parts.holder.name}
 
 
-def test_the_log_was_not_rewritten(network: Home, played: tuple[bool, Hops]) -> None:
-    report = verify(network)
-    assert report.fault is None
-    assert report.events > 100
+def test_the_log_of_before_is_a_part_of_the_log_of_now(network: Home, played: tuple[bool, Hops], before: Checkpoint) -> None:
+    """The root of then and that of now follow from the same tiles, as any party can fetch them."""
+    after = signed(network)
+    assert after.size > before.size + 100
+    with client(network, "ziekenhuis-de-linde") as caller:
+
+        def tile(level: int, position: int) -> bytes:
+            width = min(256, (after.size >> 8 * level) - 256 * position)
+            place = f"{network.topology.network.logging}/tile/{level}/{position:03}"
+            return caller.get(place if width == 256 else f"{place}.p/{width}").content
+
+        read = hash_at(tile)
+        assert merkle.root(before.size, read) == before.root
+        assert merkle.root(after.size, read) == after.root
 
 
 def test_no_log_line_shows_a_client(network: Home, played: tuple[bool, Hops]) -> None:
@@ -102,10 +147,9 @@ def test_no_log_line_shows_a_client(network: Home, played: tuple[bool, Hops]) ->
 
 def test_the_data_is_the_clients_own(network: Home) -> None:
     parts = cast(network.seed)
-    demo = Demo(network, Hops())
 
     async def run() -> dict[str, Any]:
-        system = demo.system(parts.hospital.id)
+        system = care_system(network, parts.hospital.id)
         try:
             return await Exchange(system, parts).run()
         finally:
@@ -119,12 +163,19 @@ def test_the_data_is_the_clients_own(network: Home) -> None:
         assert subjects == {f"Patient/{patient['id']}"}
 
 
-def client(home: Home, party: str | None, folder: Path | None = None) -> httpx.Client:
+def signed(home: Home) -> Checkpoint:
+    """The newest checkpoint of the log, after its signature is verified."""
+    logging = home.topology.network.logging
+    with client(home, "ziekenhuis-de-linde") as caller:
+        return checkpoint.verify(caller.get(f"{logging}/checkpoint").text, caller.get(f"{logging}/key").text)
+
+
+def client(home: Home, party: str | None, folder: Path | None = None, name: str = "certificate") -> httpx.Client:
     """Return a plain HTTP client, of another make than the one that the services use."""
     context = ssl.create_default_context(cafile=home.ca_bundle)
     if party is not None:
         where = folder or home.party_folder(party)
-        context.load_cert_chain(where / "certificate.pem", where / "certificate.key")
+        context.load_cert_chain(where / f"{name}.pem", where / f"{name}.key")
     return httpx.Client(verify=context, trust_env=False)
 
 
@@ -133,11 +184,12 @@ def test_no_certificate_is_refused_by_a_tls_alert_that_names_it(network: Home) -
         caller.get(f"{network.topology.network.addressing}/health")
 
 
-def test_an_expired_certificate_is_refused_by_a_tls_alert_that_names_it(network: Home, tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    party = network.seed.party("ziekenhuis-de-linde")
-    network.authority.issue(party, folder=tmp_path, not_before=now - timedelta(days=3), not_after=now - timedelta(days=1))
-    with client(network, party.id, tmp_path) as caller, pytest.raises(httpx.TransportError, match=r"(?i)certificate.expired"):
+def test_an_expired_certificate_is_refused_by_a_tls_alert_that_names_it(network: Home, ca: Ca) -> None:
+    ca.issue("ziekenhuis-de-linde", "expired", datetime.now(UTC) - timedelta(days=1))
+    with (
+        client(network, "ziekenhuis-de-linde", name="expired") as caller,
+        pytest.raises(httpx.TransportError, match=r"(?i)certificate.expired"),
+    ):
         caller.get(f"{network.topology.network.addressing}/health")
 
 
