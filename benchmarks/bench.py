@@ -2,41 +2,126 @@
 
 import asyncio
 import os
+import re
 import statistics
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from proeftuin.sandbox import running, seeding
-from proeftuin.sandbox.ca import Ca
-from proeftuin.sandbox.demo import Demo
+from proeftuin.audit.outbox import GATHER
+from proeftuin.sandbox import nursing_records, running, seeding
+from proeftuin.sandbox.care_system import CareSystem
 from proeftuin.sandbox.exchange import Exchange, cast
 from proeftuin.sandbox.home import Home
-from proeftuin.sandbox.hops import Hops
-from proeftuin.transport.client import PeerClient
+from proeftuin.sandbox.topology import Instance
+from proeftuin.transport.client import Answer, PeerClient, Unreachable
 from tests.faults.processes import event
 
 ROOT = Path(__file__).parent.parent
 PAGE = """# Benchmarks
 
 Made by `make bench`, in one run; only the ratios travel to another machine. All services in one process and the caller in
-another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {connections} connections for rates. A hop is measured
-inside the exchange, as its caller sees it, nested calls included: the first ratio shows only the time between hops, not their cost
-over bare ones. The bare route is the guarded JWKS.
+another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients} clients in the holder's datastation.
 
-| what | value |
+- *exchange / its hops alone*: the warm exchange against the sum of its own hops, each made alone in a quiet network by the raw
+  client, interleaved with the exchanges; nested calls are part of the hop that makes them. What is above 1 is what the exchange
+  costs beyond its calls: the delivery of the audit events that it leaves behind, and the work of the caller.
+- *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
+  the nested ones included: what finding, deciding, storing and logging cost over transport alone.
+- rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
+
+| ratio | median | least | most |
+|---|---|---|---|
+{ratios}
+
+| figure | value |
 |---|---|
-{rows}
+{figures}
 """
-ROUNDS, CONNECTIONS, SECONDS = 40, 16, 5.0
+ROUNDS, TURNS, TURN, CONNECTIONS, CLIENTS = 12, 5, 2.0, 16, 500
+QUIET = 2.5 * GATHER  # seconds in which a network without callers delivers the events that it has
+
+
+@dataclass(slots=True)
+class Alone:
+    """Stands between a care system and its client: waits for a quiet network before each call, and times the call alone."""
+
+    client: PeerClient
+    request_: Callable[..., Awaitable[Answer]] = field(init=False)
+    milliseconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.request_ = self.client.request
+
+    async def request(self, *args: Any, **kwargs: Any) -> Answer:  # noqa: ANN401 - passed on
+        """Make the call."""
+        await asyncio.sleep(QUIET)
+        started = time.perf_counter()
+        try:
+            return await self.request_(*args, **kwargs)
+        finally:
+            self.milliseconds.append((time.perf_counter() - started) * 1000)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self.client.close()
+
+
+async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], float]:
+    """Return, for each round: the milliseconds of an exchange, of its hops alone, of a bare request; and requests in one."""
+    parts = cast(home.seed)
+    system, quiet = (seeding.care_system(home, parts.hospital.id) for _ in range(2))
+    await Exchange(system, parts).run()
+    await Exchange(quiet, parts).run()  # warm, both
+    await asyncio.sleep(1)
+    alone = Alone(quiet.client)
+    quiet.client = alone  # type: ignore[assignment] # it has the part of PeerClient that a care system uses
+    whole: list[float] = []
+    hops: list[float] = []
+    bare: list[float] = []
+    requests = -await handled(home, system.client)
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        await Exchange(system, parts).run()
+        whole.append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(1)
+        alone.milliseconds.clear()
+        await Exchange(quiet, parts).run()
+        hops.append(sum(alone.milliseconds))
+        await asyncio.sleep(1)
+        bare.append(statistics.median([await timed(system.client, f"{home.topology.network.issuer}/jwks") for _ in range(20)]))
+    requests += await handled(home, system.client)
+    await system.close()
+    await quiet.close()
+    return whole, hops, bare, requests / (2 * ROUNDS)
+
+
+async def handled(home: Home, client: PeerClient) -> float:
+    """Return how many requests the services handled so far, those of this measurement and to the log apart."""
+    total = 0.0
+    for instance in home.topology.instances:
+        if instance.service != "logging":
+            text = (await client.request("GET", f"{instance.base_url}/metrics")).body.decode()
+            lines = [line for line in text.splitlines() if line.startswith("proeftuin_requests_total{")]
+            total += sum(float(line.rpartition(" ")[2]) for line in lines if not re.search('route="[^"]*(metrics|jwks)"', line))
+    return total
+
+
+async def timed(client: PeerClient, url: str) -> float:
+    """Return the milliseconds of one call."""
+    started = time.perf_counter()
+    await succeed(client, "GET", url)
+    return (time.perf_counter() - started) * 1000
 
 
 async def rate(call: Callable[[], Awaitable[object]]) -> float:
     """Return how often `call` succeeds in a second, with CONNECTIONS at once."""
-    done, end = 0, time.perf_counter() + SECONDS
+    done, end = 0, time.perf_counter() + TURN
 
     async def worker() -> None:
         nonlocal done
@@ -45,65 +130,80 @@ async def rate(call: Callable[[], Awaitable[object]]) -> float:
             done += 1
 
     await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
-    return done / SECONDS
+    return done / TURN
 
 
-async def measure(home: Home) -> dict[str, float]:
-    """Return the figures of a running, filled network."""
-    parts, hops = cast(home.seed), Hops()
-    system = Demo(home, hops, Ca(home)).system(parts.hospital.id)
-    await Exchange(system, parts).run()  # warm
-    whole: list[float] = []
-    raw: dict[str, list[float]] = {}
+async def rates(home: Home) -> dict[str, list[float]]:
+    """Return the requests per second in each turn of the bare route, the token endpoint and the audit POST."""
     network = home.topology.network
-    for _ in range(ROUNDS):
-        hops.all.clear()
-        exchange = Exchange(system, parts)
-        started = time.perf_counter()
-        await exchange.run()
-        whole.append((time.perf_counter() - started) * 1000)
-        for number, hop in enumerate(hops.all):
-            raw.setdefault(f"{number} {hop.what}", []).append(hop.milliseconds)
+    system = seeding.care_system(home, cast(home.seed).hospital.id)
     audit = await system.token(network.issuer, network.logging, "system/AuditEvent.c")
-    bare = await rate(lambda: get(system.client, f"{network.issuer}/jwks"))
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": system.party.client_id,
-        "scope": "nvi:localize",
-        "resource": network.localization,
-    }
-    tokens = await rate(lambda: post(system.client, f"{network.issuer}/token", form=form))
-    events = await rate(
-        lambda: post(
-            system.client, f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
+    form = {"grant_type": "client_credentials", "client_id": system.party.client_id, "scope": "nvi:localize",
+            "resource": network.localization}  # fmt: skip
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "bare guarded route": lambda: succeed(system.client, "GET", f"{network.issuer}/jwks"),
+        "token endpoint": lambda: succeed(system.client, "POST", f"{network.issuer}/token", form=form),
+        "audit POST": lambda: succeed(
+            system.client, "POST", f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
             content_type="application/fhir+json",
-        )
-    )  # fmt: skip
+        ),
+    }  # fmt: skip
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(TURNS):
+        for name, call in calls.items():
+            found[name].append(await rate(call))
+            await asyncio.sleep(1)  # the events of the token endpoint are delivered
     await system.close()
-    return {
-        "exchange p50 (ms)": statistics.median(whole),
-        "sum of its hops' p50 (ms)": sum(statistics.median(each) for each in raw.values()),
-        "bare guarded route (requests/s)": bare,
-        "token endpoint (requests/s)": tokens,
-        "audit POST (requests/s)": events,
-    }
+    return found
 
 
-async def get(client: PeerClient, url: str) -> None:
+async def succeed(client: PeerClient, method: str, url: str, **rest: Any) -> None:  # noqa: ANN401 - passed on
     """Make a call that must succeed."""
-    assert (await client.request("GET", url)).status == 200  # noqa: S101 - a failing call would be a false figure
-
-
-async def post(client: PeerClient, url: str, **rest: object) -> None:
-    """Make a call that must succeed."""
-    answer = await client.request("POST", url, **rest)  # type: ignore[arg-type] # the keywords of PeerClient.request
+    answer = await client.request(method, url, **rest)
     assert answer.status in (200, 201), answer.body  # noqa: S101 - a failing call would be a false figure
 
 
-def memory(pid: int) -> float:
-    """Return the proportional set size of a process in MB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+async def healthy(home: Home) -> None:
+    """Wait until every instance answers to /health that it is up."""
+    system = seeding.care_system(home, cast(home.seed).hospital.id)
+
+    async def answers(instance: Instance) -> None:
+        while True:
+            try:
+                if (await system.client.request("GET", f"{instance.base_url}/health")).json()["status"] == "up":
+                    return
+            except (Unreachable, ValueError, KeyError):
+                await asyncio.sleep(0.02)
+
+    await asyncio.gather(*map(answers, home.topology.instances))
+    await system.close()
+
+
+async def fill(home: Home) -> None:
+    """Fill the network, and the holder's datastation with CLIENTS clients."""
+    await seeding.seed(home)
+    holder = cast(home.seed).holder
+    system: CareSystem = seeding.care_system(home, holder.id)
+    known = len(home.seed.clients)
+    for _, bundle in list(nursing_records.many(CLIENTS, holder))[known:]:
+        await succeed(
+            system.client, "POST", f"{home.topology.datastation(holder.id)}/fhir", content=bundle,
+            content_type="application/fhir+json",
+        )  # fmt: skip
+    await system.close()
+
+
+def memory(pid: int) -> dict[str, float]:
+    """Return resident and proportional set size of a process in MB."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    return {
+        f"memory, {name.upper()} (MB)": int(words[1]) / 1024 for words in lines for name in ("Rss", "Pss") if words[0] == f"{name}:"
+    }
+
+
+def row(name: str, values: list[float]) -> str:
+    """Return a row of the table of ratios."""
+    return f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |"
 
 
 def main() -> None:
@@ -113,23 +213,35 @@ def main() -> None:
         home.prepare(ROOT / "parties.toml", 9540)
         started = time.perf_counter()
         running.start(home, processes=False)
-        up = time.perf_counter() - started
         try:
-            asyncio.run(seeding.seed(home))
-            figures = asyncio.run(measure(home))
-            figures |= {"start-up (s)": up, "memory, PSS (MB)": memory(running.pid_of(home) or 0)}
+            asyncio.run(healthy(home))
+            figures = {"start-up until every instance is healthy (s)": time.perf_counter() - started}
+            asyncio.run(fill(home))
+            whole, hops, bare, requests = asyncio.run(exchanges(home))
+            found = asyncio.run(rates(home))
+            figures |= memory(running.pid_of(home) or 0)
         finally:
             running.stop(home)
-    bare = figures["bare guarded route (requests/s)"]
-    ratios = {
-        "exchange / its hops": figures["exchange p50 (ms)"] / figures["sum of its hops' p50 (ms)"],
-        "token endpoint / bare route": figures["token endpoint (requests/s)"] / bare,
-        "audit POST / bare route": figures["audit POST (requests/s)"] / bare,
-    }
-    rows = [f"| {name} | {value:.2f} |" for name, value in ratios.items()] + [
-        f"| {name} | {value:.1f} |" for name, value in figures.items()
+    ratios = [
+        row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
+        row("exchange / bare requests", [each / (one * requests) for each, one in zip(whole, bare, strict=True)]),
+        *(
+            row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
+            for name in ("token endpoint", "audit POST")
+        ),
     ]
-    page = PAGE.format(cores=os.cpu_count(), python=sys.version.split()[0], connections=CONNECTIONS, rows="\n".join(rows))
+    figures = {
+        "exchange p50 (ms)": statistics.median(whole),
+        "its hops alone, p50 of the sum (ms)": statistics.median(hops),
+        "requests in an exchange, nested ones included": requests,
+        "bare request p50 (ms)": statistics.median(bare),
+        **{f"{name} (requests/s)": statistics.median(values) for name, values in found.items()},
+        **figures,
+    }
+    page = PAGE.format(
+        cores=os.cpu_count(), python=sys.version.split()[0], connections=CONNECTIONS, turn=TURN, clients=CLIENTS,
+        ratios="\n".join(ratios), figures="\n".join(f"| {name} | {value:.1f} |" for name, value in figures.items()),
+    )  # fmt: skip
     (ROOT / "docs" / "benchmarks.md").write_text(page)
     print(page)  # noqa: T201 - it is the output of the command
 

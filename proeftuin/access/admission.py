@@ -123,7 +123,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _admission(request: Request) -> Admission:
+async def _admission(request: Request) -> Admission:  # async, else each request waits for a thread
     admission: Admission = request.state.admission
     return admission
 

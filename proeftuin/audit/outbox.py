@@ -27,6 +27,7 @@ outbox = sa.Table(
 _INSERT = outbox.insert()
 _OLDEST = sa.select(outbox.c.position, outbox.c.event).order_by(outbox.c.position)
 _COUNT = sa.select(sa.func.count()).select_from(outbox)
+GATHER = 0.1  # seconds in which events come together: an exchange leaves several, and the log signs once for each delivery
 BATCH = 50
 
 Deliver = Callable[[list[dict[str, Any]]], Awaitable[set[str]]]
@@ -98,6 +99,7 @@ class Courier:
         pause = 0.1
         while True:
             await self._wake.wait()
+            await asyncio.sleep(GATHER)
             self._wake.clear()
             try:
                 while await self._round():
