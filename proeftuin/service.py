@@ -18,13 +18,13 @@ from starlette.responses import Response
 
 from proeftuin import parties
 from proeftuin.access.admission import Admitted
+from proeftuin.access.description import SECURITY_SCHEMES
 from proeftuin.access.rendering import Form, json_response, problem
-from proeftuin.access.requirement import require
-from proeftuin.access.route import guarded
+from proeftuin.access.requirement import Requirement, require
+from proeftuin.access.route import guard, guarded
 from proeftuin.audit import outbox
 from proeftuin.audit.delivery import deliver_to
-from proeftuin.audit.events import NODE_AUTHENTICATION
-from proeftuin.audit.record import Record, System
+from proeftuin.audit.handshakes import RefusedHandshakes
 from proeftuin.clock import Clock, SystemClock
 from proeftuin.reasons import METHOD_NOT_ALLOWED, NOT_FOUND, Refused
 from proeftuin.settings import ServiceSettings, TenantSettings
@@ -36,8 +36,8 @@ from proeftuin.tokens.client import TokenClient
 from proeftuin.tokens.issuers import KeySource, RemoteKeys
 from proeftuin.transport.client import PeerClient
 from proeftuin.transport.server import Listener
-from proeftuin.transport.tracing import Trace, from_headers
 from proeftuin.transport.trust import HandshakeRefusal, Trust, client_context, server_context
+from proeftuin.transport.warming import warm
 
 log = structlog.get_logger(__name__)
 CRL_WARNING = timedelta(days=2)
@@ -85,6 +85,7 @@ class Service:
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tenants: dict[str, Tenant] = field(default_factory=dict)
+    asks: Sequence[str] = ()  # addresses of the services that this one asks, beside the log and its issuers
 
     def __post_init__(self) -> None:
         """Open databases, keys and clients of every tenant."""
@@ -92,9 +93,9 @@ class Service:
         self.seed = parties.load(self.settings.parties)
         self.trust = Trust(self.settings.trust)
         self.metrics = Metrics()
-        self._running: set[asyncio.Task[None]] = set()
         for tenant in self.settings.tenants:
             self.tenants[tenant.party] = self._open(tenant)
+        self._handshakes = RefusedHandshakes(self.operator)
 
     @property
     def operator(self) -> Tenant:
@@ -124,9 +125,12 @@ class Service:
         app.include_router(_operations(self, app))
 
         async def unmatched(request: Request, error: Exception) -> Response:
-            status = error.status_code if isinstance(error, HTTPException) else 404
-            reason = METHOD_NOT_ALLOWED if status == 405 else NOT_FOUND
-            return form(Refused(reason, f"no route for {request.method} on this path"), from_headers(request.headers))
+            async def refuse(_: Request) -> Response:
+                status = error.status_code if isinstance(error, HTTPException) else 404
+                reason = METHOD_NOT_ALLOWED if status == 405 else NOT_FOUND
+                raise Refused(reason, f"no route for {request.method[:16]} on this path")
+
+            return await guard(refuse, Requirement(), form)(request)
 
         app.add_exception_handler(HTTPException, unmatched)
         return app
@@ -160,6 +164,7 @@ class Service:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         for tenant in self.tenants.values():
             tenant.courier.start()
+        self._warming = asyncio.get_running_loop().create_task(self._warm())
         for begin in self.on_start:
             await begin()
         try:
@@ -167,29 +172,25 @@ class Service:
         finally:
             for end in self.on_stop:
                 await end()
-            for task in self._running:
-                task.cancel()
+            await self._handshakes.close()
+            self._warming.cancel()
             for tenant in self.tenants.values():
                 await tenant.courier.stop()
                 await tenant.client.close()
                 await tenant.database.close()
 
+    async def _warm(self) -> None:
+        """Open the connections to the services that this one asks, as each of its tenants."""
+        national = (self.settings.network.logging, self.settings.network.issuer, *self.asks)
+        for settings in self.settings.tenants:
+            origins = {"/".join(url.split("/")[:3]) for url in (*national, settings.issuer)} - {self.settings.base_url}
+            await warm(self.tenants[settings.party].client, origins)
+
     def _refused_by_tls(self, refusal: HandshakeRefusal) -> None:
         """Count, print and log a handshake that failed; it runs inside the event loop of the listener."""
         log.warning("tls refused", instance=self.settings.instance, reason=refusal.reason.code, detail=refusal.detail)
         self.metrics.tls_refusals.labels(refusal.reason.code).inc()
-        tenant = self.operator
-        record = Record(NODE_AUTHENTICATION, Trace.new(), System(None, "unknown", "unknown"), tenant.system, tenant.system)
-        record.refuse(refusal.reason, refusal.detail)
-
-        async def store() -> None:
-            now = self.clock.now()
-            await tenant.database.write(outbox.store, record.to_events(now), now)
-            tenant.courier.wake()
-
-        task = asyncio.get_running_loop().create_task(store())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._handshakes.add(refusal)
 
     async def health(self) -> tuple[int, dict[str, Any]]:
         """Return the HTTP status and the state of every part: database, revocation list, certificate, outbox."""
@@ -241,6 +242,8 @@ def _operations(service: Service, app: FastAPI) -> APIRouter:
     @require()
     async def openapi(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
         """The OpenAPI document of this service."""
-        return json_response(app.openapi())
+        document = app.openapi()
+        document["components"] = document.get("components", {}) | {"securitySchemes": SECURITY_SCHEMES}
+        return json_response(document)
 
     return router

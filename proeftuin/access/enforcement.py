@@ -11,6 +11,7 @@ from proeftuin.reasons import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
     CERTIFICATE_REVOKED,
+    CRL_EXPIRED,
     INSUFFICIENT_SCOPE,
     NOT_FOUND,
     PARTY_MISMATCH,
@@ -26,12 +27,14 @@ from proeftuin.transport.trust import Trust
 def check_certificate(peer: Peer | None, trust: Trust, now: datetime) -> Peer:
     """Return the caller's identity; raises Refused when the certificate names nobody, or ended since the handshake.
 
-    A connection that is kept open is not looked at by TLS again: expiry and revocation are.
+    A connection that is kept open is not looked at by TLS again: expiry, revocation and the age of the list are.
     """
     if peer is None:
         raise Refused(CERTIFICATE_INVALID, "the certificate carries no identity of an organisation")
     if now >= peer.not_after:
         raise Refused(CERTIFICATE_EXPIRED, f"certificate {peer.serial:x} ended at {peer.not_after:%Y-%m-%d %H:%M} UTC")
+    if now >= trust.next_update():
+        raise Refused(CRL_EXPIRED, f"the revocation list ended at {trust.next_update():%Y-%m-%d %H:%M} UTC")
     if trust.revoked(peer):
         raise Refused(CERTIFICATE_REVOKED, f"certificate {peer.serial:x} stands on the revocation list")
     return peer

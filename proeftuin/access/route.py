@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from proeftuin.access import enforcement
 from proeftuin.access.admission import Admission
+from proeftuin.access.description import describe
 from proeftuin.access.rendering import Form
 from proeftuin.access.requirement import Requirement, requirement_of
 from proeftuin.audit import outbox
@@ -35,16 +36,19 @@ def guarded(form: Form) -> APIRouter:
 
         def __init__(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:  # noqa: ANN401 - passed on
             self.requirement = requirement_of(endpoint)
+            kwargs["openapi_extra"] = describe(self.requirement)
             super().__init__(path, endpoint, **kwargs)
 
         def get_route_handler(self) -> Handler:
             """Return the guarded handler."""
-            return _guard(super().get_route_handler(), self.requirement, form)
+            return guard(super().get_route_handler(), self.requirement, form)
 
     return APIRouter(route_class=GuardedRoute)
 
 
-def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
+def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
+    """Return `handle` behind the enforcement point: admitted or refused in `form`, and logged."""
+
     async def guarded_handler(request: Request) -> Response:
         trace = from_headers(request.headers)
         CURRENT.set(trace)
@@ -76,14 +80,14 @@ def _guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
             record.refuse(refused.reason, refused.detail)
             reason, response = refused.reason.code, form(refused, trace)
         except Exception:
-            log.exception("unexpected failure", path=request.scope["route"].path, trace_id=trace.trace_id)
+            log.exception("unexpected failure", path=_path(request), trace_id=trace.trace_id)
             failure = Refused(INTERNAL, "the request could not be handled")
             record.refuse(failure.reason, failure.detail, MAJOR_FAILURE)
             reason, response = INTERNAL.code, form(failure, trace)
         try:
             await _log(admission, requirement, record, tenant)
         except Exception:
-            log.exception("audit event not stored", path=request.scope["route"].path, trace_id=trace.trace_id)
+            log.exception("audit event not stored", path=_path(request), trace_id=trace.trace_id)
             reason, response = INTERNAL.code, form(Refused(INTERNAL, "the answer could not be logged"), trace)
         response.headers["traceparent"] = trace.traceparent
         _measure(request, response, started, reason)
@@ -117,8 +121,13 @@ def _caller(request: Request, peer: Peer | None) -> System:
     return System(peer.identifier, peer.common_name, address, peer.thumbprint)
 
 
+def _path(request: Request) -> str:
+    """The path as it was declared: what was asked may hold anything."""
+    return getattr(request.scope.get("route"), "path", "unmatched")
+
+
 def _measure(request: Request, response: Response, started: float, reason: str) -> None:
     metrics = request.app.state.metrics
-    route = request.scope["route"].path
+    route = _path(request)
     metrics.requests.labels(request.method, route, str(response.status_code), reason).inc()
     metrics.seconds.labels(request.method, route).observe(time.perf_counter() - started)

@@ -98,8 +98,13 @@ class ReloadingContext(ssl.SSLContext):
 
     def _refresh(self) -> None:
         stamp = self._stamp_of()
-        if stamp != self._stamp:
+        if stamp == self._stamp:
+            return
+        try:
             self._current, self._stamp = self._build(), stamp
+        except (OSError, ssl.SSLError):  # between the new certificate and its key: the old pair serves until both are there
+            if self._stamp is None:
+                raise
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401 - passed on as they come
         """Begin a connection with what the files say now."""

@@ -16,7 +16,7 @@ from services.authorization.issuer import Issuer
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application with one issuer for each party that `settings` hosts."""
-    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
+    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring(), asks=[settings.network.consent])
     network = settings.network
     rules = policies.load()
     clients = {party.client_id: party for party in service.seed.parties}

@@ -15,7 +15,7 @@ from services.datastation.source import Source
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application with one source for each party that `settings` hosts."""
-    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
+    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring(), asks=[settings.network.consent])
     clients = {party.client_id: party for party in service.seed.parties}
     sources = {
         tenant.party: Source(service.tenants[tenant.party], tenant.issuer, settings.network.consent, clients)

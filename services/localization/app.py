@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application; in the background it makes its public key known to the pseudonymisation service."""
-    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
+    service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring(), asks=[settings.network.pseudonymisation])
     tenant = service.operator
     key = RSAKey.import_key(secret(tenant.secrets / "evaluations.pem", _new_key))
     index_key = secret(tenant.secrets / "index.key", lambda: os.urandom(32))

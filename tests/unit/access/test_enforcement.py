@@ -361,3 +361,42 @@ async def test_a_part_of_the_path_that_can_be_no_id(harness: Harness, app: FastA
 @pytest.mark.anyio
 async def test_a_refusal_echoes_what_no_utf_8_can_hold(harness: Harness, app: FastAPI) -> None:
     await refused(harness, app, "conflict", "/echo", method="POST", headers=JSON, content=r'{"text": "\ud800"}')
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [("GET", "/nowhere", "not_found"), ("DELETE", "/scoped", "method_not_allowed"), ("TRACE", "/scoped", "method_not_allowed")],
+)
+async def test_a_path_or_method_that_is_not_there(harness: Harness, app: FastAPI, method: str, path: str, reason: str) -> None:
+    event = await refused(harness, app, reason, path, method=method)
+    assert event["agent"][0]["who"]["identifier"]["value"] == "90000101"
+
+
+@pytest.mark.anyio
+async def test_a_path_that_is_not_there_is_behind_the_enforcement_point_too(harness: Harness, app: FastAPI) -> None:
+    await refused(harness, app, "certificate_invalid", "/nowhere", party=None)
+
+
+@pytest.mark.anyio
+async def test_a_revocation_list_that_ended_lets_nobody_in(harness: Harness, app: FastAPI) -> None:
+    harness.authority.write_crls(1)
+    async with harness.running(app):
+        harness.clock.forward(hours=23)
+        assert (await harness.call("GET", "/open", party=HOSPITAL)).status_code == 200
+        harness.clock.forward(hours=2)
+        assert (await harness.call("GET", "/open", party=HOSPITAL)).headers["X-Reason"] == "crl_expired"
+        (event,) = await harness.logged()
+        assert event["outcomeDesc"].startswith("crl_expired:")
+
+
+@pytest.mark.anyio
+async def test_openapi_says_what_a_route_requires(harness: Harness, app: FastAPI) -> None:
+    async with harness.running(app):
+        document = (await harness.call("GET", "/openapi.json", party=HOSPITAL)).json()
+    operation = document["paths"]["/client"]["get"]
+    assert operation["security"] == [{"certificate": [], "token": ["one"]}]
+    assert "`one`" in operation["x-requirement"]
+    assert set(operation["responses"]) >= {"401", "403"}
+    assert list(document["paths"]["/body"]["post"]["requestBody"]["content"]) == ["application/json"]
+    assert document["components"]["securitySchemes"]["certificate"]["type"] == "mutualTLS"
