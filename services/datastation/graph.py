@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyoxigraph as ox
 import sqlalchemy as sa
 
 from proeftuin.fhir import repository
-from proeftuin.fhir.search import parse
+from proeftuin.fhir.search import date_range, parse
 
 ONZ_G = "http://purl.org/ozo/onz-g#"
 ONZ_ZORG = "http://purl.org/ozo/onz-zorg#"
@@ -56,9 +57,17 @@ def nursing_process(plan: dict[str, Any]) -> Iterable[tuple[Any, Any, Any]]:
     period = plan.get("period", {})
     for name, property_name in (("start", "startDatum"), ("end", "eindDatum")):
         if name in period:
-            date = ox.Literal(period[name][:10], datatype=_DATE)
+            date = ox.Literal(_day(period[name], last=name == "end"), datatype=_DATE)
             for subject in (process, indication):
                 yield subject, ox.NamedNode(ONZ_G + property_name), date
+
+
+def _day(moment: str, *, last: bool) -> str:
+    """Return the day of a FHIR dateTime; of a year or month alone the first or last day."""
+    if len(moment) >= len("2026-01-01"):
+        return moment[:10]
+    low, high = date_range(moment)
+    return (datetime.fromisoformat(high) - timedelta(days=1)).date().isoformat() if last else low[:10]
 
 
 def _own(kind: str, key: str) -> ox.NamedNode:

@@ -56,7 +56,7 @@ def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     check(bundle)
     issues: list[Issue] = []
     places: dict[str, str] = {}
-    resources: list[dict[str, Any]] = []
+    taken: list[tuple[int, dict[str, Any]]] = []
     for place, entry in enumerate(bundle.get("entry", [])):
         resource = dict(entry.get("resource") or {})
         kind = resource.get("resourceType")
@@ -66,22 +66,28 @@ def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
         full_url = str(entry.get("fullUrl", ""))
         resource.setdefault("id", full_url.removeprefix("urn:uuid:") if full_url.startswith("urn:uuid:") else str(uuid.uuid4()))
         places[full_url] = places[f"{kind}/{resource['id']}"] = f"{kind}/{resource['id']}"
-        if kind == "Patient" and not _bsn_of(resource):
-            issues.append(_issue(f"Bundle.entry[{place}].resource.identifier", f"an identifier of {BSN_SYSTEM}"))
-        resources.append(resource)
-    resources = [_relative(resource, places) for resource in resources]
-    for place, resource in enumerate(resources):
+        if kind == "Patient" and len(_bsns_of(resource)) != 1:
+            issues.append(_issue(f"Bundle.entry[{place}].resource.identifier", f"one identifier of {BSN_SYSTEM}"))
+        taken.append((place, resource))
+    taken = [(place, _relative(resource, places)) for place, resource in taken]
+    for place, resource in taken:
         reference = resource.get("subject", {}).get("reference")
         if resource["resourceType"] != "Patient" and not str(reference).startswith("Patient/"):
             issues.append(_issue(f"Bundle.entry[{place}].resource.subject.reference", "a Patient of the Bundle or of this source"))
     if issues:
         raise InvalidResource(issues)
-    return resources
+    return [resource for _, resource in taken]
 
 
 def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """Store all or nothing; raises InvalidResource when a subject is no Patient of this source."""
-    stored = [repository.put(connection, resource, now) for resource in resources if resource["resourceType"] == "Patient"]
+    """Store all or nothing; raises InvalidResource when a subject is no Patient here, or a client is here under another id."""
+    stored: list[dict[str, Any]] = []
+    for place, resource in enumerate(resources):
+        if resource["resourceType"] == "Patient":
+            (bsn,) = _bsns_of(resource)
+            if find_patient(connection, bsn) not in (None, resource["id"]):
+                raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.id", "the id that the client has in this source")])
+            stored.append(repository.put(connection, resource, now))
     people = {resource["id"] for resource in stored}
     for place, resource in enumerate(resources):
         if resource["resourceType"] == "Patient":
@@ -95,14 +101,13 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
 
 def bsns(resources: list[dict[str, Any]]) -> list[str]:
     """Return the BSNs of the Patients among resources."""
-    return sorted({bsn for resource in resources if (bsn := _bsn_of(resource))})
+    return sorted({bsn for resource in resources for bsn in _bsns_of(resource)})
 
 
-def _bsn_of(resource: dict[str, Any]) -> str | None:
+def _bsns_of(resource: dict[str, Any]) -> set[str]:
     if resource["resourceType"] != "Patient":
-        return None
-    found = (each.get("value") for each in resource.get("identifier", []) if each.get("system") == BSN_SYSTEM)
-    return next(found, None)
+        return set()
+    return {each["value"] for each in resource.get("identifier", []) if each.get("system") == BSN_SYSTEM and "value" in each}
 
 
 def _relative(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401 - JSON is any

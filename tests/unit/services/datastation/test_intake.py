@@ -1,0 +1,136 @@
+"""What a care system exports: taken whole, or refused with every fault named by its element."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.services.datastation.station import CLIENT, HOLDER, HOSPITAL, OTHER, Resource, Station
+
+pytestmark = pytest.mark.anyio
+
+
+def first(bundle: Resource, kind: str) -> Resource:
+    found: Resource = next(entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind)
+    return found
+
+
+async def test_records_are_stored_once_and_then_as_next_versions(tmp_path: Path, database_url: str) -> None:
+    station = Station(tmp_path, database_url)
+    async with station.running(station.app):
+        bundle = station.records(CLIENT)
+        for status, version in (("201 Created", "1"), ("200 OK", "2")):
+            answers = (await station.load(bundle)).json()["entry"]
+            assert {entry["response"]["status"] for entry in answers} == {status}
+            assert {entry["response"]["etag"] for entry in answers} == {f'W/"{version}"'}
+            assert len(answers) == len(bundle["entry"])
+        events = await station.logged()
+        assert [event["outcome"] for event in events] == ["0", "0"]
+        patients = [entity["what"]["identifier"]["value"] for event in events for entity in event["entity"]
+                    if entity.get("what", {}).get("type") == "Patient"]  # fmt: skip
+        assert patients == [CLIENT, CLIENT]
+        assert (await station.ask("/Condition")).json()["total"] > 0
+
+
+async def test_references_by_full_url_become_references_within_the_source(station: Station) -> None:
+    bundle = station.records(CLIENT)
+    patient = next(entry for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Patient")
+    for entry in bundle["entry"]:
+        if "subject" in entry["resource"]:
+            entry["resource"]["subject"] = {"reference": patient["fullUrl"]}
+    assert (await station.load(bundle)).status_code == 200
+    found = (await station.ask("/CarePlan")).json()["entry"][0]["resource"]
+    assert found["subject"]["reference"] == f"Patient/{patient['resource']['id']}"
+
+
+def _type(bundle: Resource) -> None:
+    bundle["entry"].insert(0, {"fullUrl": "urn:uuid:1d7a1c0e-2f2f-4f6e-8d1d-3a0a6f0e9a11", "resource": {
+        "resourceType": "Endpoint", "status": "active", "address": "https://example.org", "connectionType": {"code": "x"},
+        "payloadType": [{"text": "x"}]}})  # fmt: skip
+    first(bundle, "CarePlan").pop("subject")
+    first(bundle, "CarePlan")["subject"] = {"display": "somebody"}
+
+
+def _no_bsn(bundle: Resource) -> None:
+    first(bundle, "Patient")["identifier"][0]["system"] = "urn:local"
+
+
+def _two_bsns(bundle: Resource) -> None:
+    patient = first(bundle, "Patient")
+    patient["identifier"].append(patient["identifier"][0] | {"value": OTHER})
+
+
+def _wrong_bsn(bundle: Resource) -> None:
+    first(bundle, "Patient")["identifier"][0]["value"] = "999910001"
+
+
+def _another_id(bundle: Resource) -> None:
+    patient = first(bundle, "Patient")
+    bundle["entry"] = [entry for entry in bundle["entry"] if entry["resource"] is patient]
+    patient["id"] = "another"
+
+
+def _stranger(bundle: Resource) -> None:
+    bundle["entry"] = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] != "Patient"]
+    first(bundle, "CarePlan")["subject"] = {"reference": "Patient/nobody"}
+
+
+def _element(bundle: Resource) -> None:
+    first(bundle, "Condition")["onsetDateTime"] = "yesterday"
+
+
+def _nameless(bundle: Resource) -> None:
+    first(bundle, "MedicationRequest")["dose"] = 1
+
+
+@pytest.mark.parametrize(
+    ("change", "elements"),
+    [
+        (_type, ["Bundle.entry[0].resource", "Bundle.entry[{CarePlan}].resource.subject.reference"]),
+        (_no_bsn, ["Bundle.entry[{Patient}].resource.identifier"]),
+        (_two_bsns, ["Bundle.entry[{Patient}].resource.identifier"]),
+        (_wrong_bsn, ["identifier[0].value"]),
+        (_another_id, ["Bundle.entry[0].resource.id"]),
+        (_stranger, ["Bundle.entry[{CarePlan}].resource.subject.reference"]),
+        (_element, ["onset"]),
+        (_nameless, ["Bundle.entry[{MedicationRequest}].resource.dose"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_a_fault_is_named_by_its_element_and_nothing_is_stored(
+    station: Station, change: Callable[[Resource], Any], elements: list[str]
+) -> None:
+    bundle = station.records(CLIENT)
+    before = (await station.ask("/Condition")).json()
+    await station.logged()
+    change(bundle)
+    places = {entry["resource"]["resourceType"]: place for place, entry in reversed(list(enumerate(bundle["entry"])))}
+    answer = await station.load(bundle)
+    assert (answer.status_code, answer.headers["X-Reason"]) == (422, "profile"), answer.text
+    told = json.dumps([[*issue.get("expression", []), issue["diagnostics"]] for issue in answer.json()["issue"]])
+    assert all(element.format_map(places) in told for element in elements), told
+    assert CLIENT not in told
+    (event,) = await station.logged()
+    assert event["outcome"] == "8"
+    assert (await station.ask("/Condition")).json() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"{", "malformed"), (b"[]", "malformed"), (b'{"resourceType":"Patient"}', "malformed"),
+     (b'{"resourceType":"Bundle"}', "profile"), (b'{"resourceType":"Bundle","type":"collection","entry":[{}]}', "profile"),
+     (b'{"resourceType":"Bundle","type":"collection","entry":[7]}', "profile")],
+)  # fmt: skip
+async def test_garbage_is_refused_with_its_reason(station: Station, content: bytes, reason: str) -> None:
+    answer = await station.load(content)
+    assert answer.headers["X-Reason"] == reason, answer.text
+    assert len(await station.logged()) == 1
+
+
+async def test_only_the_party_itself_brings_records_in(station: Station) -> None:
+    answer = await station.load(station.records(CLIENT), by=HOSPITAL)
+    assert (answer.status_code, answer.headers["X-Reason"]) == (403, "party_mismatch")
+    (event,) = await station.logged()
+    assert event["source"]["site"] == station.seed.party(HOLDER).name

@@ -1,0 +1,95 @@
+"""The SPARQL door: a validated question over the party's own records, and nothing else."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from services.datastation import questions
+from tests.harness import BASE
+from tests.unit.services.datastation.station import CLIENT, HOLDER, OFFICE, OTHER, OTHER_HOLDER, Station
+
+pytestmark = pytest.mark.anyio
+ID = "clients-per-zorgprofiel"
+ONZ_ZORG = "http://purl.org/ozo/onz-zorg#"
+
+
+async def ask(station: Station, body: Any, *scopes: str, holder: str = HOLDER) -> httpx.Response:
+    token = station.token(OFFICE, *(scopes or ("system/kik-v.s",)), audience=f"{BASE}/{holder}")
+    return await station.call("POST", f"/{holder}/sparql", party=OFFICE, token=token, json=body)
+
+
+def at(day: str) -> dict[str, Any]:
+    return {"question": ID, "parameters": {"peildatum": day}}
+
+
+def counts(answer: httpx.Response) -> dict[str, int]:
+    assert answer.status_code == 200, answer.text
+    rows = answer.json()["results"]["bindings"]
+    return {row["zorgprofiel"]["value"].removeprefix(ONZ_ZORG): int(row["clients"]["value"]) for row in rows}
+
+
+async def profile(station: Station, bsn: str) -> str:
+    """The zorgprofiel in the client's own care plan."""
+    plan = (await station.ask("/CarePlan", patient=bsn)).json()["entry"][0]["resource"]
+    codings = [coding for concept in plan["category"] for coding in concept.get("coding", [])]
+    return str(next(coding["code"] for coding in codings if coding["system"].endswith("/zorgprofiel")))
+
+
+async def test_the_answer_follows_from_the_records_of_that_party_alone(station: Station) -> None:
+    expected: dict[str, int] = {}
+    for bsn in (CLIENT, OTHER):
+        found = await profile(station, bsn)
+        expected[found] = expected.get(found, 0) + 1
+    assert counts(await ask(station, at("2026-09-01"))) == expected
+    assert counts(await ask(station, at("1990-01-01"))) == {}
+    assert counts(await ask(station, at("2026-09-01"), holder=OTHER_HOLDER)) != expected
+
+
+async def test_an_end_date_is_inclusive_also_when_it_is_a_month(station: Station) -> None:
+    before = counts(await ask(station, at("2026-09-01")))
+    bundle = station.records(CLIENT)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "CarePlan":
+            entry["resource"]["period"] = {"start": "2024", "end": "2026-02"}
+    assert (await station.load(bundle)).status_code == 200
+    assert counts(await ask(station, at("2026-02-28"))) == before
+    assert counts(await ask(station, at("2024-01-01"))) != {}
+    assert sum(counts(await ask(station, at("2026-03-01"))).values()) == sum(before.values()) - 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"question": "SELECT * WHERE {?s ?p ?o}", "parameters": {}}, 403, "question_unknown"),
+        ({"question": ["x"]}, 403, "question_unknown"),
+        ({}, 403, "question_unknown"),
+        ({"question": ID}, 400, "parameter_invalid"),
+        ({"question": ID, "parameters": []}, 400, "parameter_invalid"),
+        (at("today"), 400, "parameter_invalid"),
+        (at('2026-01-01"^^xsd:date) SERVICE <https://x> {?s ?p ?o} #'), 400, "parameter_invalid"),
+        ({"question": ID, "parameters": {"peildatum": "2026-01-01", "more": "2026-01-01"}}, 400, "parameter_invalid"),
+    ],
+)
+async def test_what_was_not_validated_is_refused(station: Station, body: Any, status: int, reason: str) -> None:
+    answer = await ask(station, body)
+    assert (answer.status_code, answer.headers["X-Reason"]) == (status, reason), answer.text
+    (event,) = await station.logged()
+    assert event["outcome"] == "8"
+
+
+async def test_scope_revocation_and_logging(station: Station) -> None:
+    assert (await ask(station, at("2026-09-01"), "patient/Patient.rs")).headers["X-Reason"] == "insufficient_scope"
+    station.live = False
+    assert (await ask(station, at("2026-09-01"))).headers["X-Reason"] == "token_revoked"
+    station.live = True
+    await station.logged()
+    await ask(station, at("2026-09-01"))
+    (event,) = await station.logged()
+    details = {detail["type"]: detail["valueString"] for entity in event["entity"] for detail in entity.get("detail", [])}
+    assert (details["question"], details["sha256"]) == (ID, questions.load()[ID].digest)
+
+
+async def test_the_catalogue_shows_what_is_validated(station: Station) -> None:
+    answer = await station.call("GET", f"/{HOLDER}/sparql/questions", party=OFFICE)
+    assert [(each["id"], each["parameters"]) for each in answer.json()["questions"]] == [(ID, ["peildatum"])]
