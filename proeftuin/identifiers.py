@@ -31,6 +31,13 @@ class InvalidIdentifier(ValueError):  # noqa: N818 - reads as what it is; ValueE
         self.kind, self.why = kind, why
 
 
+def bsn_of(patient: object) -> str:
+    """Return the BSN in `{"system": BSN_SYSTEM, "value": ...}`; raises InvalidIdentifier, which does not show the value."""
+    if not isinstance(patient, dict) or patient.get("system") != BSN_SYSTEM:
+        raise InvalidIdentifier("BSN", f"the system is {BSN_SYSTEM}")
+    return validate("BSN", str(patient.get("value")))
+
+
 _FORMS: dict[str, tuple[str, str]] = {
     "URA": ("[0-9]{8}", "a URA has 8 digits, with zeros on the left"),
     "AGB": ("[0-9]{8}", "an AGB code has 8 digits"),

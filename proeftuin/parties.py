@@ -185,14 +185,6 @@ class Seed:
         except KeyError:
             raise SeedError(f"no party {party_id!r}; there are {', '.join(sorted(self._parties))}") from None
 
-    def by_ura(self, ura: str) -> Party | None:
-        """Return the party with this URA."""
-        return self.by_identifier(URA_SYSTEM, ura)
-
-    def by_oin(self, oin: str) -> Party | None:
-        """Return the party with this OIN."""
-        return self.by_identifier(OIN_SYSTEM, oin)
-
     def by_identifier(self, system: str, value: str) -> Party | None:
         """Return the party with this identifier."""
         return self._identifiers.get((system, value))

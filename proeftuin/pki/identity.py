@@ -52,7 +52,6 @@ class Peer:
     serial: int
     issuer: str
     kind: CertificateKind
-    subject_dn: str
     common_name: str
     ura: str | None
     oin: str | None
@@ -112,7 +111,7 @@ def _read(der: bytes) -> Peer:
     if not (ura or oin or uzovi or kvk):
         raise ValueError("the certificate names no organisation: no URA, OIN, UZOVI or KvK")
     return Peer(
-        thumbprint(der), certificate.serial_number, issuer, kind, certificate.subject.rfc4514_string(),
+        thumbprint(der), certificate.serial_number, issuer, kind,
         _only(certificate.subject, NameOID.COMMON_NAME) or "", ura, oin, uzovi, kvk, certificate.not_valid_after_utc,
     )  # fmt: skip
 

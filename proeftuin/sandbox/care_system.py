@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from proeftuin.audit import outbox
 from proeftuin.audit.delivery import deliver_to
 from proeftuin.audit.events import EventType
 from proeftuin.audit.record import Record, System
-from proeftuin.clock import SystemClock
+from proeftuin.clock import SystemClock, instant
+from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import Party
 from proeftuin.reasons import CATALOGUE
@@ -138,7 +140,7 @@ class CareSystem:
             resource = entry["resource"]
             if resource["resourceType"] == "Organization":
                 found["name"] = resource["name"]
-            elif resource["status"] == "active":
+            elif resource["status"] == "active" and in_period(resource.get("period", {}), self._clock.now()):
                 found[resource["connectionType"]["code"]] = resource["address"]
         return found
 
@@ -308,3 +310,9 @@ def alert_of(error: str) -> str:
 
 def _b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def in_period(period: dict[str, str], now: datetime) -> bool:
+    """Tell whether an endpoint serves now (contract addressing §1: R4 has no search parameter for it); the end is exclusive."""
+    start, end = (date_range(period[name])[0] if name in period else None for name in ("start", "end"))
+    return (start is None or start <= instant(now)) and (end is None or instant(now) < end)

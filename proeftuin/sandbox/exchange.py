@@ -12,6 +12,10 @@ from proeftuin.tokens.access_token import Person
 from proeftuin.transport.tracing import CURRENT, Trace
 
 ALL_SCOPES = "patient/CarePlan.rs patient/Condition.rs patient/MedicationRequest.rs patient/Patient.rs"
+PARTS = (
+    "two hospitals, the first with a nurse (role 30) and a physiotherapist (04); a first client known at two holders, the first of "
+    "whom has other clients with and without consent; a portal; an index"
+)
 TYPES = ("Patient", "Condition", "MedicationRequest", "CarePlan")
 
 
@@ -59,7 +63,7 @@ def cast(seed: Seed) -> Cast:
             recipient=f"oin:{index.oin}",
         )
     except (StopIteration, IndexError, ValueError) as error:
-        raise Stopped("parties.toml lacks a part of the exchange: see docs/scenarios.md") from error
+        raise Stopped(f"parties.toml lacks a part of the exchange: {PARTS}") from error
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission, json_object
-from proeftuin.identifiers import BSN_SYSTEM, InvalidIdentifier, validate
+from proeftuin.identifiers import InvalidIdentifier, bsn_of
 from proeftuin.parties import Party
 from proeftuin.reasons import (
     IDENTITY_INVALID,
@@ -135,12 +135,10 @@ def read_subject(raw: str | None) -> Subject:
     patient = details.get("patient")
     if details.get("type") != DETAILS_TYPE or not isinstance(patient, dict):
         raise Refused(INVALID_REQUEST, f'authorization_details needs "type": "{DETAILS_TYPE}" and "patient"')
-    if patient.get("system") != BSN_SYSTEM:
-        raise Refused(INVALID_REQUEST, f"patient.system is {BSN_SYSTEM}")
     try:
-        bsn = validate("BSN", str(patient.get("value")))
+        bsn = bsn_of(patient)
     except InvalidIdentifier as error:
-        raise Refused(INVALID_REQUEST, f"patient.value: {error.why}") from error
+        raise Refused(INVALID_REQUEST, f"patient: {error.why}") from error
     lifetime, purpose = details.get("expires_in", LIFETIME), details.get("purpose_of_use")
     if type(lifetime) is not int or not 0 < lifetime <= LIFETIME:
         raise Refused(INVALID_REQUEST, f"expires_in is a number of seconds from 1 to {LIFETIME}")

@@ -5,6 +5,7 @@ import json
 import shlex
 import ssl
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,14 @@ def log(network: Home, played: tuple[bool, Hops]) -> list[dict[str, Any]]:
     async def everyones() -> list[dict[str, Any]]:
         return [event for party in network.seed.parties for event in await of(party.id)]
 
-    return asyncio.run(everyones())
+    wanted = {*set().union(*REASONS.values()), "110126"}  # what is refused at TLS arrives last
+    for _ in range(20):
+        events = asyncio.run(everyones())
+        told = {event.get("outcomeDesc", "").partition(":")[0] for event in events}
+        if wanted <= told | {event.get("subtype", [{}])[0].get("code") for event in events}:
+            break
+        time.sleep(0.5)
+    return events
 
 
 def test_every_hop_ends_as_expected(played: tuple[bool, Hops]) -> None:

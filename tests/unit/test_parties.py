@@ -61,10 +61,10 @@ def test_the_demo_clients_are_known_in_two_places_and_differ_in_what_they_share(
 
 def test_lookups_find_the_party_the_professional_and_the_client() -> None:
     linde = SEED.party("ziekenhuis-de-linde")
-    assert SEED.by_ura("90000101") is linde
+    assert SEED.by_identifier(URA_SYSTEM, "90000101") is linde
     assert SEED.by_identifier(KVK_SYSTEM, "90990101") is linde
-    assert SEED.by_oin("00000009990002020000") is SEED.party("ciz")
-    assert SEED.by_ura("99999999") is None
+    assert SEED.by_identifier(OIN_SYSTEM, "00000009990002020000") is SEED.party("ciz")
+    assert SEED.by_identifier(URA_SYSTEM, "99999999") is None
     nurse = SEED.professional("900010001")
     assert nurse is not None
     assert nurse.employer == linde.id

@@ -12,7 +12,7 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
 from proeftuin.clock import instant
-from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM, InvalidIdentifier, validate
+from proeftuin.identifiers import UZI_SYSTEM, InvalidIdentifier, bsn_of
 from proeftuin.parties import CARE_KINDS, CATEGORIES, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
@@ -55,12 +55,10 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
     categories, purpose = body.get("categories"), body.get("purpose")
     if not (isinstance(patient, dict) and isinstance(holder, dict) and isinstance(user, dict)):
         raise Refused(INVALID_REQUEST, "patient, holder and user are objects")
-    if patient.get("system") != BSN_SYSTEM:
-        raise Refused(INVALID_REQUEST, f"patient.system is {BSN_SYSTEM}")
     try:
-        bsn = validate("BSN", str(patient.get("value")))
+        bsn = bsn_of(patient)
     except InvalidIdentifier as error:
-        raise Refused(INVALID_REQUEST, f"patient.value: {error.why}") from error
+        raise Refused(INVALID_REQUEST, f"patient: {error.why}") from error
     if not isinstance(categories, list) or not 0 < len(categories) <= MOST_CATEGORIES:
         raise Refused(INVALID_REQUEST, f"categories is a list of 1 to {MOST_CATEGORIES}")
     if not all(isinstance(each, str) and each in CATEGORIES for each in categories) or len(set(categories)) < len(categories):

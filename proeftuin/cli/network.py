@@ -1,70 +1,21 @@
-"""The command `proeftuin`: start the network, play the exchange, manage the sandbox CA, load records."""
+"""Commands that run the network: prepare, serve, up, demo, status, down, reset, logs, curl, load."""
 
 import asyncio
 import json
 import os
 import shlex
-import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from proeftuin.cli.command import HOME, PARTIES, HomeOption, PartiesOption, PortOption, console, explained, home_at
 from proeftuin.sandbox.topology import BASE_PORT
 
-PARTIES = Path(__file__).parent.parent / "parties.toml"
 app = typer.Typer(help="A living Dutch care network on one machine.", no_args_is_help=True, pretty_exceptions_enable=False)
-pki_app = typer.Typer(help="The sandbox CA: issue, revoke, rotate and show certificates.", no_args_is_help=True)
-parties_app = typer.Typer(help="The identity seed, parties.toml.", no_args_is_help=True)
-log_app = typer.Typer(help="The audit log.", no_args_is_help=True)
-app.add_typer(pki_app, name="pki")
-app.add_typer(parties_app, name="parties")
-app.add_typer(log_app, name="log")
-console = Console(soft_wrap=not sys.stdout.isatty())
-
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="PROEFTUIN_HOME", help="The sandbox folder: certificates, keys, databases.")
-]
-PartiesOption = Annotated[Path, typer.Option("--parties", help="The identity seed.")]
-PortOption = Annotated[int, typer.Option("--base-port", envvar="PROEFTUIN_BASE_PORT", help="All ports count from here.")]
-HOME = Path(".proeftuin")
-
-
-def explained(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn what a person can mend into one clear line and exit code 1."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever typer passes
-        from proeftuin.parties import SeedError
-        from proeftuin.pki.authority import PkiError
-        from proeftuin.sandbox.care_system import Stopped
-        from proeftuin.sandbox.running import NotRunning
-        from proeftuin.transport.server import PortInUse
-
-        try:
-            command(*args, **kwargs)
-        except (SeedError, PkiError, Stopped, NotRunning, PortInUse, ChildProcessError) as error:
-            Console(stderr=True, soft_wrap=True).print(f"proeftuin: {error}", style="bold red", markup=False, highlight=False)
-            raise typer.Exit(1) from error
-
-    return run
-
-
-def home_at(path: Path, *, needs: bool = True) -> Any:  # noqa: ANN401 - Home is imported late, for a quick --help
-    """Return the sandbox folder; with `needs` it must have been prepared."""
-    from proeftuin.sandbox.home import Home
-    from proeftuin.sandbox.running import NotRunning
-
-    home = Home(path.absolute())
-    if needs and not (home.path / "network.json").is_file():
-        raise NotRunning(f"there is no sandbox in {path}: run `proeftuin up` first, or name its folder with --home")
-    return home
 
 
 @app.command()
@@ -268,126 +219,6 @@ def load(
     console.print(f"loaded, and registered: {', '.join(categories)}", highlight=False)
 
 
-@parties_app.command("check")
-@explained
-def parties_check(file: Annotated[Path, typer.Argument(help="The identity seed.")] = PARTIES) -> None:
-    """Name every misalignment of the identity seed; exit 1 when there is one."""
-    from proeftuin import parties as seeds
-
-    faults = seeds.check(seeds.load(file))
-    for fault in faults:
-        console.print(fault, highlight=False, markup=False)
-    if faults:
-        raise typer.Exit(1)
-    console.print(f"{file.name} lines up", highlight=False)
-
-
-@pki_app.command("issue")
-@explained
-def pki_issue(
-    party: Annotated[str, typer.Argument(help="The id in parties.toml.")],
-    home: HomeOption = HOME,
-    name: Annotated[str, typer.Option(help="The name of the files.")] = "certificate",
-    key: Annotated[str, typer.Option(help="p256 or rsa2048.")] = "p256",
-    out: Annotated[Path | None, typer.Option(help="The folder; the party's own when absent.")] = None,
-    days: Annotated[int, typer.Option(help="How long it is valid.")] = 90,
-    until: Annotated[datetime | None, typer.Option(help="Its last moment (UTC) instead, also in the past.")] = None,
-) -> None:
-    """Issue a certificate of the party's kind: PEM chain, key, and PKCS#12 for your own client."""
-    from proeftuin.pki.authority import PkiError
-    from proeftuin.pki.export import export_pkcs12
-    from proeftuin.sandbox.ca import validity
-    from proeftuin.sandbox.home import PASSPHRASE
-
-    if key not in ("p256", "rsa2048"):
-        raise PkiError("--key is p256 or rsa2048")
-    sandbox = home_at(home)
-    not_before, not_after = validity(until.replace(tzinfo=UTC) if until else None)
-    folder = out or sandbox.party_folder(party)
-    issued = sandbox.authority.issue(
-        sandbox.seed.party(party), folder=folder, name=name, key_type=key, days=days, not_before=not_before, not_after=not_after
-    )
-    export_pkcs12(issued.certificate, issued.key, folder / f"{name}.p12", PASSPHRASE, sandbox.ca_bundle)
-    console.print(f"{issued.certificate}  serial {issued.serial:x}  until {issued.not_after:%Y-%m-%d}", highlight=False)
-
-
-@pki_app.command("revoke")
-@explained
-def pki_revoke(
-    serial: Annotated[str, typer.Argument(help="Hexadecimal, as `pki show` prints it.")], home: HomeOption = HOME
-) -> None:
-    """Put a certificate on the revocation list; it is refused at once, also on open connections."""
-    home_at(home).authority.revoke(_serial(serial))
-
-
-@pki_app.command("unrevoke")
-@explained
-def pki_unrevoke(serial: Annotated[str, typer.Argument(help="Hexadecimal.")], home: HomeOption = HOME) -> None:
-    """Take a certificate off the revocation list."""
-    home_at(home).authority.unrevoke(_serial(serial))
-
-
-@pki_app.command("rotate")
-@explained
-def pki_rotate(
-    party: Annotated[str, typer.Argument(help="The id in parties.toml.")],
-    home: HomeOption = HOME,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the old one.")] = False,
-) -> None:
-    """Give a party a new certificate and key, and new ones for every instance in which it is hosted; no restart is needed."""
-    sandbox = home_at(home)
-    member = sandbox.seed.party(party)
-    folders = [sandbox.party_folder(party)]
-    for instance in sandbox.topology.instances:
-        folder = sandbox.instance_folder(instance.name)
-        if instance.operator == party:
-            sandbox.authority.rotate(member, folder=folder, name="server", revoke=revoke)
-        if party in instance.tenants:
-            folders.append(folder / "tenants" / party)
-    for folder in folders:
-        issued = sandbox.authority.rotate(member, folder=folder, name="certificate", revoke=revoke)
-        console.print(f"{issued.certificate}  serial {issued.serial:x}", highlight=False)
-
-
-@pki_app.command("crl")
-@explained
-def pki_crl(home: HomeOption = HOME, days: Annotated[int, typer.Option(help="Until nextUpdate.")] = 30) -> None:
-    """Publish the revocation lists anew."""
-    home_at(home).authority.write_crls(days)
-
-
-@pki_app.command("show")
-@explained
-def pki_show(home: HomeOption = HOME) -> None:
-    """List every certificate: serial, party, kind, end, and whether it is revoked."""
-    for entry in home_at(home).authority.index():
-        revoked = f"revoked {entry.revoked:%Y-%m-%d %H:%M}" if entry.revoked else ""
-        console.print(f"{entry.serial:040x}  {entry.party:30}{entry.kind:12}{entry.not_after:%Y-%m-%d}  {revoked}", highlight=False)
-
-
-@log_app.command("verify")
-@explained
-def log_verify(home: HomeOption = HOME) -> None:
-    """Recompute the whole log from its database: commitments, leaves, tiles, checkpoints; exit 1 at the first difference."""
-    from proeftuin.sandbox.log_verification import verify
-
-    report = verify(home_at(home))
-    console.print(
-        f"{report.events} events, {report.checkpoints} checkpoints: {report.fault or 'nothing was changed'}", highlight=False
-    )
-    if report.fault:
-        raise typer.Exit(1)
-
-
-def _serial(text: str) -> int:
-    from proeftuin.pki.authority import PkiError
-
-    try:
-        return int(text, 16)
-    except ValueError as error:
-        raise PkiError("a serial is a hexadecimal number, as `proeftuin pki show` prints it") from error
-
-
 def _play(sandbox: Any, output: Path | None, began: float, *, with_refusals: bool, pki: Sequence[str] = ()) -> bool:  # noqa: ANN401
     from proeftuin.sandbox.ca import Ca
     from proeftuin.sandbox.console import HopPrinter, summary, write_json
@@ -426,10 +257,3 @@ def _wait(sandbox: Any) -> None:  # noqa: ANN401 - see home_at
             time.sleep(0.5)
     except KeyboardInterrupt:
         console.print()
-
-
-def main() -> None:
-    """Run the command; the width of a terminal decides the look."""
-    if shutil.get_terminal_size().columns < 100 and not sys.stdout.isatty():
-        console.width = 200
-    app()

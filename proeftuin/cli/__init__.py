@@ -1,0 +1,19 @@
+"""The command `proeftuin`: start the network, play the exchange, manage the sandbox CA, load records."""
+
+import shutil
+import sys
+
+from proeftuin.cli import checks, network, pki
+from proeftuin.cli.command import console
+
+app = network.app
+app.add_typer(pki.app, name="pki")
+app.add_typer(checks.parties_app, name="parties")
+app.add_typer(checks.log_app, name="log")
+
+
+def main() -> None:
+    """Run the command; the width of a terminal decides the look."""
+    if shutil.get_terminal_size().columns < 100 and not sys.stdout.isatty():
+        console.width = 200
+    app()

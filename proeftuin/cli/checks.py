@@ -1,0 +1,39 @@
+"""Commands that check: the identity seed, and the audit log."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proeftuin.cli.command import HOME, PARTIES, HomeOption, console, explained, home_at
+
+parties_app = typer.Typer(help="The identity seed, parties.toml.", no_args_is_help=True)
+log_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+
+@parties_app.command("check")
+@explained
+def parties_check(file: Annotated[Path, typer.Argument(help="The identity seed.")] = PARTIES) -> None:
+    """Name every misalignment of the identity seed; exit 1 when there is one."""
+    from proeftuin import parties as seeds
+
+    faults = seeds.check(seeds.load(file))
+    for fault in faults:
+        console.print(fault, highlight=False, markup=False)
+    if faults:
+        raise typer.Exit(1)
+    console.print(f"{file.name} lines up", highlight=False)
+
+
+@log_app.command("verify")
+@explained
+def log_verify(home: HomeOption = HOME) -> None:
+    """Recompute the whole log from its database: commitments, leaves, tiles, checkpoints; exit 1 at the first difference."""
+    from proeftuin.sandbox.log_verification import verify
+
+    report = verify(home_at(home))
+    console.print(
+        f"{report.events} events, {report.checkpoints} checkpoints: {report.fault or 'nothing was changed'}", highlight=False
+    )
+    if report.fault:
+        raise typer.Exit(1)
