@@ -19,12 +19,12 @@ from starlette.responses import Response
 from proeftuin import parties
 from proeftuin.access.admission import Admitted
 from proeftuin.access.description import SECURITY_SCHEMES
+from proeftuin.access.handshakes import RefusedHandshakes
 from proeftuin.access.rendering import Form, json_response, problem
 from proeftuin.access.requirement import Requirement, require
 from proeftuin.access.route import guard, guarded
 from proeftuin.audit import outbox
 from proeftuin.audit.delivery import deliver_to
-from proeftuin.audit.handshakes import RefusedHandshakes
 from proeftuin.clock import Clock, SystemClock
 from proeftuin.reasons import METHOD_NOT_ALLOWED, NOT_FOUND, Refused
 from proeftuin.settings import ServiceSettings, TenantSettings

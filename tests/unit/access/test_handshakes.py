@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proeftuin.audit.handshakes import LARGEST
+from proeftuin.access.handshakes import LARGEST
 from proeftuin.reasons import CERTIFICATE_EXPIRED, CERTIFICATE_MISSING
 from proeftuin.transport.trust import HandshakeRefusal
 from services.pseudonymisation.app import create_app
