@@ -109,7 +109,7 @@ class CareSystem:
         answer = await self.call(what, target, method, url, **rest)
         if answer is None or answer.status >= 300:
             last = self.hops.all[-1]
-            raise Stopped(f"{what} at {target}: {last.status} {last.reason} {(answer.body[:300] if answer else b'').decode()}")
+            raise Stopped(f"{what} at {target}: {last.status} {last.reason}{told(answer)}")
         return answer.json() if answer.body else None
 
     # --- addressing
@@ -316,3 +316,14 @@ def in_period(period: dict[str, str], now: datetime) -> bool:
     """Tell whether an endpoint serves now (contract addressing §1: R4 has no search parameter for it); the end is exclusive."""
     start, end = (date_range(period[name])[0] if name in period else None for name in ("start", "end"))
     return (start is None or start <= instant(now)) and (end is None or instant(now) < end)
+
+
+def told(answer: Answer | None) -> str:
+    """Return what a refusal says to a person: each issue of an OperationOutcome, or detail and remedy, on lines of their own."""
+    try:
+        content = answer.json() if answer else {}
+        lines = [issue["diagnostics"] for issue in content.get("issue", [])]
+        lines += [content[name] for name in ("detail", "error_description", "remedy") if name in content]
+    except (ValueError, KeyError, TypeError, AttributeError):  # no answer of this network's
+        lines = []
+    return "".join(f"\n  {line}" for line in lines)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from proeftuin.sandbox.care_system import in_period
+from proeftuin.sandbox.care_system import in_period, told
+from proeftuin.transport.client import Answer
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -23,3 +24,17 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 )
 def test_at_a_cutover_one_endpoint_serves(period: dict[str, str], serves: bool) -> None:
     assert in_period(period, NOW) is serves
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (b'{"issue": [{"diagnostics": "no date"}, {"diagnostics": "missing"}]}', ["no date", "missing"]),
+        (b'{"detail": "what", "remedy": "do"}', ["what", "do"]),
+        (b'{"error": "x", "error_description": "what", "remedy": "do"}', ["what", "do"]),
+        (b"<html>", []),
+        (b"[1]", []),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_line_by_line(body: bytes, lines: list[str]) -> None:
+    assert told(Answer(400, {}, body)) == "".join(f"\n  {line}" for line in lines)
