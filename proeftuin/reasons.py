@@ -237,6 +237,17 @@ OVERLOADED = Reason(
 UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
+# the log and its witness
+CHECKPOINT_UNSIGNED = Reason(
+    "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."
+)
+CHECKPOINT_STALE = Reason(
+    "checkpoint_stale", 409, "invalid_request", "conflict", "Start the consistency proof from the size that the answer names."
+)
+SPLIT_VIEW = Reason(
+    "split_view", 422, "access_denied", "security", "The log was rewritten since it was last witnessed; find out by whom."
+)
+
 INTERNAL = Reason("internal", 500, "server_error", "exception", "This is a fault of ours; report it with the trace id.")
 
 

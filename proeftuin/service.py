@@ -85,6 +85,7 @@ class Service:
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tenants: dict[str, Tenant] = field(default_factory=dict)
+    checks: dict[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)  # components of /health of the service's own
     asks: Sequence[str] = ()  # addresses of the services that this one asks, beside the log and its issuers
 
     def __post_init__(self) -> None:
@@ -215,6 +216,7 @@ class Service:
             "status": "down" if expired else "up",
             "not_after": certificate.not_valid_after_utc.isoformat(),
         }
+        components |= {name: check() for name, check in self.checks.items()}
         states = {component["status"] for component in components.values()}
         worst = next(state for state in ("down", "warning", "up") if state in states)
         return (503 if worst == "down" else 200), {"status": worst, "instance": self.settings.instance, "components": components}

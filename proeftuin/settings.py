@@ -33,6 +33,7 @@ class Network(BaseModel):
     pseudonymisation: str
     consent: str
     logging: str
+    witness: str
     issuer: str
     identity_professionals: str
     identity_clients: str

@@ -25,7 +25,7 @@ from proeftuin.tokens.keys import SigningKeys
 PARTIES = Path(__file__).parent.parent / "parties.toml"
 BASE = "https://localhost:8440"
 NETWORK = Network(
-    addressing=BASE, localization=BASE, pseudonymisation=BASE, consent=BASE, logging=BASE,
+    addressing=BASE, localization=BASE, pseudonymisation=BASE, consent=BASE, logging=BASE, witness=BASE,
     issuer=f"{BASE}/oauth2/vws", identity_professionals=f"{BASE}/oauth2/cibg", identity_clients=f"{BASE}/oauth2/vws",
 )  # fmt: skip
 

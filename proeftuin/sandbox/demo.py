@@ -91,6 +91,8 @@ class Demo:
                 await asyncio.sleep(0.1)
             found = await portal.get("ask who did what", "logging", "POST", url, form={}, token=token)
             key = await portal.call("read the log's key", "logging", "GET", f"{portal.services['logging']}/key")
-            self.hops.add(overview.check(found, key.body.decode() if key else "", portal.party.id, trace, ends))
+            cosigner = await portal.call("read the witness's key", "witness", "GET", f"{portal.services['witness']}/key")
+            keys = (key.body.decode() if key else "", cosigner.body.decode() if cosigner else "")
+            self.hops.add(overview.check(found, keys, portal.party.id, trace, ends))
         finally:
             CURRENT.reset(before)

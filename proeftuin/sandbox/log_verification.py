@@ -16,4 +16,5 @@ def verify(home: Home) -> Any:  # noqa: ANN401 - the report of the logging servi
     engine = sa.create_engine(loaded.tenants[0].database)
     keys = loaded.tenants[0].folder / "keys"
     with engine.connect() as connection:
-        return module.verify(connection, (keys / "verifier").read_text(), (keys / "index.key").read_bytes())
+        cosigner = (keys / "cosigner").read_text() if (keys / "cosigner").exists() else None
+        return module.verify(connection, (keys / "verifier").read_text(), (keys / "index.key").read_bytes(), cosigner)

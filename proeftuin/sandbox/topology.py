@@ -12,6 +12,7 @@ NATIONAL = {  # service -> the kind of party that runs it, in the order of their
     "pseudonymisation": "pseudoniemendienst",
     "consent": "toestemmingsregister",
     "logging": "logboek",
+    "witness": "toezichthouder",  # who supervises, sees to it that the log is not rewritten
 }
 APPLICATIONS = {
     service: f"services.{service}.app" for service in (*NATIONAL, "authorization", "datastation")
@@ -93,7 +94,7 @@ def of(seed: Seed, base_port: int = BASE_PORT) -> Topology:
         for offset, (service, kind) in enumerate(NATIONAL.items(), 1)
     ]
     stelsel, register = only(seed, "stelsel"), only(seed, "register")
-    instances.append(Instance("authorization", "authorization", stelsel, base_port + 6, (stelsel, register)))
+    instances.append(Instance("authorization", "authorization", stelsel, base_port + len(NATIONAL) + 1, (stelsel, register)))
     hosts: dict[str, list[str]] = {}
     for party in seed.parties:
         if party.is_care_provider:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-_ED25519 = b"\x01"
-_DASH = "\N{EM DASH} "
+ED25519 = b"\x01"
+DASH = "\N{EM DASH} "
 
 
 class CheckpointError(ValueError):
@@ -32,7 +32,7 @@ class Checkpoint:
     def sign(self, key: Ed25519PrivateKey) -> str:
         """Return the signed note; the key's name is the origin."""
         signature = key_id(self.origin, key.public_key()) + key.sign(self.body().encode())
-        return f"{self.body()}\n{_DASH}{self.origin} {base64.b64encode(signature).decode()}\n"
+        return f"{self.body()}\n{DASH}{self.origin} {base64.b64encode(signature).decode()}\n"
 
 
 def verify(note: str, verifier: str) -> Checkpoint:
@@ -44,48 +44,49 @@ def verify(note: str, verifier: str) -> Checkpoint:
     if len(lines) < 4 or lines[0] != name or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
         raise CheckpointError("the note is no checkpoint of this log")
     for line in signatures.splitlines():
-        signer, _, encoded = line.removeprefix(_DASH).rpartition(" ")
-        if not line.startswith(_DASH) or signer != name:
+        signer, _, encoded = line.removeprefix(DASH).rpartition(" ")
+        if not line.startswith(DASH) or signer != name:
             continue
-        signature = _decode(encoded)
+        signature = decode(encoded)
         if signature[:4] != key_id(name, public_key):
             continue
         try:
             public_key.verify(signature[4:], body.encode())
         except InvalidSignature as error:
             raise CheckpointError("the signature does not verify") from error
-        root = _decode(lines[2])
+        root = decode(lines[2])
         if len(root) != 32:
             raise CheckpointError("the root is not 32 bytes")
         return Checkpoint(name, int(lines[1]), root)
     raise CheckpointError("the note has no signature of this key")
 
 
-def key_id(name: str, public_key: Ed25519PublicKey) -> bytes:
-    """Return the four bytes by which a note names its key."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key.public_bytes_raw()).digest()[:4]
+def key_id(name: str, public_key: Ed25519PublicKey, kind: bytes = ED25519) -> bytes:
+    """Return the four bytes by which a note names its key; `kind` is the type byte of the signature."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public_key.public_bytes_raw()).digest()[:4]
 
 
-def verifier_line(name: str, public_key: Ed25519PublicKey) -> str:
+def verifier_line(name: str, public_key: Ed25519PublicKey, kind: bytes = ED25519) -> str:
     """Return the public key as `<name>+<hex key id>+<base64 of type and key>`."""
-    encoded = base64.b64encode(_ED25519 + public_key.public_bytes_raw()).decode()
-    return f"{name}+{key_id(name, public_key).hex()}+{encoded}"
+    encoded = base64.b64encode(kind + public_key.public_bytes_raw()).decode()
+    return f"{name}+{key_id(name, public_key, kind).hex()}+{encoded}"
 
 
-def parse_verifier(line: str) -> tuple[str, Ed25519PublicKey]:
+def parse_verifier(line: str, kind: bytes = ED25519) -> tuple[str, Ed25519PublicKey]:
     """Read a verifier line; raises CheckpointError."""
     name, _, rest = line.strip().partition("+")
     hexadecimal, _, encoded = rest.partition("+")
-    key = _decode(encoded)
-    if len(key) != 33 or key[:1] != _ED25519:
+    key = decode(encoded)
+    if len(key) != 33 or key[:1] != kind:
         raise CheckpointError("the verifier line holds no Ed25519 key")
     public_key = Ed25519PublicKey.from_public_bytes(key[1:])
-    if key_id(name, public_key).hex() != hexadecimal:
+    if key_id(name, public_key, kind).hex() != hexadecimal:
         raise CheckpointError("the verifier line names another key")
     return name, public_key
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
+    """Read standard base64; raises CheckpointError."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

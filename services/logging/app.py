@@ -16,6 +16,7 @@ from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
 from services.logging.api import inspection, intake, retrieval, transparency
 from services.logging.sequencer import Sequencer
+from services.logging.witnessing import Witnessing
 
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
@@ -31,7 +32,12 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
 
         return deliver
 
-    service = Service(settings, Path(__file__).parent / "migrations", Wiring(own.clock, own.key_source, own.delivery or to_itself))
+    service = Service(
+        settings,
+        Path(__file__).parent / "migrations",
+        Wiring(own.clock, own.key_source, own.delivery or to_itself),
+        asks=[settings.network.witness],
+    )
     tenant = service.operator
     key = Ed25519PrivateKey.from_private_bytes(secret(tenant.secrets / "checkpoint.key", lambda: os.urandom(32)))
     index_key = secret(tenant.secrets / "index.key", lambda: os.urandom(32))
@@ -40,6 +46,10 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
     with tenant.database.engine.begin() as connection:
         sequencer.begin(connection)
     verifier = secret(tenant.secrets / "verifier", lambda: verifier_line(origin, key.public_key()).encode()).decode()
+    witnessing = Witnessing(tenant.database, tenant.client, settings.network.witness, tenant.secrets / "cosigner")
+    service.on_start.append(witnessing.start)
+    service.on_stop.append(witnessing.stop)
+    service.checks["witness"] = witnessing.health
     return service.app(
         "Proeftuin logging",
         [intake.router(sequencer), retrieval.router(index_key), inspection.router(index_key), transparency.router(verifier)],

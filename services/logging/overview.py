@@ -24,9 +24,19 @@ def overview(connection: sa.Connection, token: str, since: str | None, until: st
     read = hash_at(lambda level, position: store.tile(connection, level, position))
     return {
         "checkpoint": note,
+        "witnessed": _witnessed(connection, size, read),
         "complete": more is None,
         "rows": [_row(row, merkle.inclusion_proof(row.seq, size, read)) for row in rows],
     }
+
+
+def _witnessed(connection: sa.Connection, size: int, read: merkle.HashAt) -> dict[str, Any] | None:
+    """The newest checkpoint with the witness's cosignature, and the proof that the one of `size` extends it."""
+    found = store.cosigned(connection)
+    if found is None or not 0 < found[0] <= size:
+        return None
+    path = merkle.consistency_proof(found[0], size, read)
+    return {"checkpoint": found[1], "consistency": [base64.b64encode(each).decode() for each in path]}
 
 
 def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:

@@ -57,6 +57,13 @@ checkpoints = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
 )
 
+cosignatures = sa.Table(
+    "cosignature",
+    metadata,
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),  # by the witness, on the checkpoint of this size
+)
+
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
 _LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 _DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
@@ -98,6 +105,21 @@ def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
     """Return size, root and note of the newest checkpoint."""
     row = connection.execute(_LAST).first()
     return (row.size, row.root, row.note) if row else None
+
+
+def cosigned(connection: sa.Connection) -> tuple[int, str] | None:
+    """Return size and note of the newest checkpoint that the witness cosigned, its cosignature at the end."""
+    joined = sa.select(checkpoints.c.size, checkpoints.c.note, cosignatures.c.line).join(
+        cosignatures, cosignatures.c.size == checkpoints.c.size
+    )
+    row = connection.execute(joined.order_by(checkpoints.c.size.desc()).limit(1)).first()
+    return (row.size, row.note + row.line) if row else None
+
+
+def cosign(connection: sa.Connection, size: int, line: str) -> None:
+    """Keep the witness's cosignature on the checkpoint of `size`; a later one on the same adds nothing."""
+    if connection.scalar(sa.select(cosignatures.c.size).where(cosignatures.c.size == size)) is None:
+        connection.execute(cosignatures.insert().values(size=size, line=line))
 
 
 def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:

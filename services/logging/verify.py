@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from proeftuin.transparency import checkpoint, merkle
+from proeftuin.transparency import checkpoint, cosignature, merkle
 from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
@@ -41,11 +41,14 @@ class _FaultError(Exception):
     """The first difference."""
 
 
-def verify(connection: sa.Connection, verifier: str, index_key: bytes | None = None) -> Report:
+def verify(
+    connection: sa.Connection, verifier: str, index_key: bytes | None = None, cosigner: str | None = None
+) -> Report:  # fmt: skip
     """Recompute the log of `connection`, also while it grows; `verifier` is the key line of the log (C2SP signed-note).
 
     With `index_key` the tokens by which clients are found are recomputed too; without it only their number is looked at.
-    Events cut off the end together with their checkpoints are not seen: for that, compare with a checkpoint kept elsewhere.
+    With `cosigner`, the key line of the witness, its cosignatures are verified; a checkpoint that it cosigned and that is gone is a
+    fault. What was cut off and never cosigned is seen only by who kept a checkpoint.
     """
     tree, checked = Tree(), 0
     computed: dict[tuple[int, int], bytes] = {}
@@ -68,8 +71,7 @@ def verify(connection: sa.Connection, verifier: str, index_key: bytes | None = N
             checked += 1
         if checked == 0:
             raise _FaultError("there is no checkpoint")
-        if connection.execute(_STRAY).first():
-            raise _FaultError("a client is indexed for an event that is not there")
+        _check_beside(connection, cosigner)
         extra = next(rows, None)
         last = store.last_checkpoint(connection)
         grown = last is not None and last[0] > tree.size  # while we looked
@@ -105,6 +107,24 @@ def _check(row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noq
             raise _FaultError(f"event {row.seq} is indexed under another {name} than its document has")
     if len(about) != len(tokens) or (index_key and {store.patient_token(index_key, bsn) for bsn in about} != set(tokens)):
         raise _FaultError(f"event {row.seq} is indexed for other clients than its document names")
+
+
+def _check_beside(connection: sa.Connection, cosigner: str | None) -> None:
+    """What stands beside the events: no client for an event that is not there, and what the witness cosigned."""
+    if connection.execute(_STRAY).first():
+        raise _FaultError("a client is indexed for an event that is not there")
+    if cosigner is None:
+        return
+    joined = store.cosignatures.outerjoin(store.checkpoints, store.checkpoints.c.size == store.cosignatures.c.size)
+    for size, line, note in connection.execute(
+        sa.select(store.cosignatures.c.size, store.cosignatures.c.line, store.checkpoints.c.note).select_from(joined)
+    ):
+        if note is None:
+            raise _FaultError(f"checkpoint {size}, which the witness cosigned, is missing")
+        try:
+            cosignature.verify(note + line, cosigner)
+        except CheckpointError as error:
+            raise _FaultError(f"checkpoint {size}: {error}") from error
 
 
 def _notes(connection: sa.Connection) -> Iterator[Any]:

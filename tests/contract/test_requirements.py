@@ -1,7 +1,11 @@
 """Black-box tests by requirement: each is named by the source, section and what it asks. They run against any base URL."""
 
+import base64
+import time
+
 import pytest
 
+from proeftuin.transparency import checkpoint, cosignature, merkle
 from tests.contract.conftest import Target
 
 URA = "http://fhir.nl/fhir/NamingSystem/ura"
@@ -119,3 +123,28 @@ def test_iti20_an_audit_event_is_stored_once_however_often_it_is_sent(target: Ta
     assert first.headers["Audit-Index"] == again.headers["Audit-Index"]
     size = int(target.http.get(f"{target.services['logging']}/checkpoint").text.split("\n")[1])
     assert size > int(first.headers["Audit-Index"])
+
+
+def test_c2sp_tlog_cosignature_the_witness_saw_the_log_that_the_log_shows(target: Target) -> None:
+    log, witness = target.services["logging"], target.services["witness"]
+    for _ in range(50):  # the witness is shown a checkpoint within a second
+        witnessed = target.http.get(f"{log}/checkpoint/witnessed")
+        if witnessed.status_code == 200:
+            break
+        time.sleep(0.2)
+    key = target.http.get(f"{log}/key").text
+    seen = checkpoint.verify(witnessed.text, key)
+    assert cosignature.verify(witnessed.text, target.http.get(f"{witness}/key").text) > 0
+    kept = checkpoint.verify(target.http.get(f"{witness}/checkpoint", params={"origin": seen.origin}).text, key)
+    newest = checkpoint.verify(target.http.get(f"{log}/checkpoint").text, key)
+    for old, new in ((seen, newest), (kept, newest)):
+        answer = target.http.get(f"{log}/proof/consistency", params={"old": old.size, "new": new.size})
+        path = [base64.b64decode(each) for each in answer.json()["path"]]
+        merkle.verify_consistency(old.size, new.size, path, old.root, new.root)
+
+
+def test_c2sp_tlog_witness_only_the_log_is_cosigned(target: Target) -> None:
+    answer = target.http.post(
+        f"{target.services['witness']}/add-checkpoint", content=b"old 0\n\nx\n", headers={"Content-Type": "text/plain"}
+    )  # fmt: skip
+    assert (answer.status_code, answer.headers["X-Reason"]) == (403, "party_mismatch")

@@ -34,6 +34,15 @@ def router(verifier: str) -> APIRouter:
             raise Refused(NOT_FOUND, "the log has not begun")
         return Response(last[2], media_type="text/plain", headers={"Cache-Control": "no-cache"})
 
+    @routes.get("/checkpoint/witnessed")
+    @require()
+    async def witnessed(admission: Admitted) -> Response:
+        """The newest checkpoint that the witness cosigned, with its cosignature."""
+        found = await admission.tenant.database.read(store.cosigned)
+        if found is None:
+            raise Refused(NOT_FOUND, "the witness has cosigned nothing yet")
+        return Response(found[1], media_type="text/plain", headers={"Cache-Control": "no-cache"})
+
     @routes.get("/key")
     @require()
     async def key(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
