@@ -138,3 +138,16 @@ class Harness:
                 issue.diagnostics for issue in validate(event) if issue.severity in ("error", "fatal")
             ] == []  # else no log takes it
         return list({event["id"]: event for event in found}.values())
+
+
+def routes_of(app: FastAPI) -> list[Any]:
+    """Return every route of an application, those of its included routers too."""
+
+    def leaves(routes: list[Any]) -> list[Any]:
+        return [
+            leaf
+            for route in routes
+            for leaf in (leaves(route.original_router.routes) if hasattr(route, "original_router") else [route])
+        ]
+
+    return leaves(app.routes)

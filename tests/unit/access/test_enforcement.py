@@ -9,7 +9,6 @@ from typing import Any
 import jwt
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from proeftuin.access.admission import Admitted
@@ -18,7 +17,6 @@ from proeftuin.access.requirement import UndeclaredRouteError, require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import READ
 from proeftuin.reasons import CONFLICT, Refused
-from proeftuin.sandbox.topology import APPLICATIONS
 from proeftuin.service import Service
 from proeftuin.tokens.access_token import MAX_LENGTH
 from proeftuin.tokens.keys import SigningKeys
@@ -324,28 +322,6 @@ def test_a_route_without_a_requirement_cannot_be_made() -> None:
 
         @router.get("/undeclared")
         async def undeclared() -> None: ...
-
-
-@pytest.mark.parametrize("service", APPLICATIONS)
-def test_every_route_of_every_service_is_guarded(tmp_path: Path, service: str) -> None:
-    hosted = {"authorization": ["vws", "cibg"], "datastation": ["verpleeghuis-avondrood", "thuiszorg-vliet"]}
-    operators = {
-        "addressing": "cibg", "localization": "verwijsindex", "pseudonymisation": "pseudoniemendienst",
-        "consent": "toestemmingsregister", "logging": "logboek",
-    }  # fmt: skip
-    harness = Harness(tmp_path, service, hosted.get(service) or [operators[service]])
-    app: FastAPI = importlib.import_module(APPLICATIONS[service]).create_app(harness.settings, harness.wiring)
-
-    def routes(of: Any) -> list[Any]:
-        return [
-            leaf
-            for route in of
-            for leaf in (routes(route.original_router.routes) if hasattr(route, "original_router") else [route])
-        ]
-
-    found = routes(app.routes)
-    assert len(found) > 4
-    assert [route.path for route in found if not (isinstance(route, APIRoute) and hasattr(route, "requirement"))] == []
 
 
 def test_the_app_of_the_harness_is_the_services_own(harness: Harness) -> None:

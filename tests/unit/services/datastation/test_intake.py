@@ -12,6 +12,12 @@ from tests.unit.services.datastation.station import CLIENT, HOLDER, HOSPITAL, OT
 pytestmark = pytest.mark.anyio
 
 
+def named(events: list[Resource]) -> list[str]:
+    """The clients whom the events name."""
+    entities = (entity.get("what", {}) for event in events for entity in event["entity"])
+    return [what["identifier"]["value"] for what in entities if what.get("type") == "Patient"]
+
+
 def first(bundle: Resource, kind: str) -> Resource:
     found: Resource = next(entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind)
     return found
@@ -28,10 +34,22 @@ async def test_records_are_stored_once_and_then_as_next_versions(tmp_path: Path,
             assert len(answers) == len(bundle["entry"])
         events = await station.logged()
         assert [event["outcome"] for event in events] == ["0", "0"]
-        patients = [entity["what"]["identifier"]["value"] for event in events for entity in event["entity"]
-                    if entity.get("what", {}).get("type") == "Patient"]  # fmt: skip
-        assert patients == [CLIENT, CLIENT]
-        assert (await station.ask("/Condition")).json()["total"] > 0
+        assert named(events) == [CLIENT, CLIENT]
+
+
+async def test_a_bundle_may_hold_two_clients_and_each_token_finds_its_own(tmp_path: Path, database_url: str) -> None:
+    station = Station(tmp_path, database_url)
+    own, other = (station.records(bsn) for bsn in (CLIENT, OTHER))
+    async with station.running(station.app):
+        assert (await station.load(own | {"entry": own["entry"] + other["entry"]})).status_code == 200
+        assert sorted(named(await station.logged())) == [CLIENT, OTHER]
+        for bsn, bundle, stranger in ((CLIENT, own, other), (OTHER, other, own)):
+            for kind in ("Patient", "Condition", "MedicationRequest", "CarePlan"):
+                brought = {entry["resource"]["id"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind}
+                found = (await station.ask(f"/{kind}", patient=bsn)).json()["entry"]
+                assert {entry["resource"]["id"] for entry in found} == brought
+                answer = await station.ask(f"/{kind}/{first(stranger, kind)['id']}", patient=bsn)
+                assert (answer.status_code, answer.headers["X-Reason"]) == (403, "subject_mismatch")
 
 
 async def test_references_by_full_url_become_references_within_the_source(station: Station) -> None:
@@ -72,6 +90,19 @@ def _another_id(bundle: Resource) -> None:
     patient["id"] = "another"
 
 
+def _repeated(bundle: Resource) -> None:
+    bundle["entry"].append(bundle["entry"][0])
+
+
+def _client_twice(bundle: Resource) -> None:
+    copy = first(bundle, "Patient") | {"id": "another"}
+    bundle["entry"].append({"fullUrl": "urn:uuid:1d7a1c0e-2f2f-4f6e-8d1d-3a0a6f0e9a12", "resource": copy})
+
+
+def _no_reference(bundle: Resource) -> None:
+    first(bundle, "Condition")["subject"] = {"identifier": first(bundle, "Patient")["identifier"][0]}
+
+
 def _stranger(bundle: Resource) -> None:
     bundle["entry"] = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] != "Patient"]
     first(bundle, "CarePlan")["subject"] = {"reference": "Patient/nobody"}
@@ -93,6 +124,9 @@ def _nameless(bundle: Resource) -> None:
         (_two_bsns, ["Bundle.entry[{Patient}].resource.identifier"]),
         (_wrong_bsn, ["identifier[0].value"]),
         (_another_id, ["Bundle.entry[0].resource.id"]),
+        (_repeated, ["Bundle.entry[{last}].fullUrl"]),
+        (_client_twice, ["Bundle.entry[{last}].resource.id"]),
+        (_no_reference, ["Bundle.entry[{Condition}].resource.subject.reference"]),
         (_stranger, ["Bundle.entry[{CarePlan}].resource.subject.reference"]),
         (_element, ["onset"]),
         (_nameless, ["Bundle.entry[{MedicationRequest}].resource.dose"]),
@@ -107,6 +141,7 @@ async def test_a_fault_is_named_by_its_element_and_nothing_is_stored(
     await station.logged()
     change(bundle)
     places = {entry["resource"]["resourceType"]: place for place, entry in reversed(list(enumerate(bundle["entry"])))}
+    places["last"] = len(bundle["entry"]) - 1
     answer = await station.load(bundle)
     assert (answer.status_code, answer.headers["X-Reason"]) == (422, "profile"), answer.text
     told = json.dumps([[*issue.get("expression", []), issue["diagnostics"]] for issue in answer.json()["issue"]])

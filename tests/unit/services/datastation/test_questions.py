@@ -1,5 +1,6 @@
 """The SPARQL door: a validated question over the party's own records, and nothing else."""
 
+import json
 from typing import Any
 
 import httpx
@@ -14,9 +15,13 @@ ID = "clients-per-zorgprofiel"
 ONZ_ZORG = "http://purl.org/ozo/onz-zorg#"
 
 
-async def ask(station: Station, body: Any, *scopes: str, holder: str = HOLDER) -> httpx.Response:
+async def ask(
+    station: Station, body: Any, *scopes: str, holder: str = HOLDER, media_type: str = "application/json"
+) -> httpx.Response:
     token = station.token(OFFICE, *(scopes or ("system/kik-v.s",)), audience=f"{BASE}/{holder}")
-    return await station.call("POST", f"/{holder}/sparql", party=OFFICE, token=token, json=body)
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": media_type}
+    return await station.call("POST", f"/{holder}/sparql", party=OFFICE, token=token, headers=headers, content=content)
 
 
 def at(day: str) -> dict[str, Any]:
@@ -62,6 +67,11 @@ async def test_an_end_date_is_inclusive_also_when_it_is_a_month(station: Station
     ("body", "status", "reason"),
     [
         ({"question": "SELECT * WHERE {?s ?p ?o}", "parameters": {}}, 403, "question_unknown"),
+        ({"question": "SELECT * WHERE { SERVICE <https://x.example/sparql> {?s ?p ?o} }"}, 403, "question_unknown"),
+        ({"question": "DROP ALL"}, 403, "question_unknown"),
+        ({"question": "SELECT WHERE {"}, 403, "question_unknown"),
+        ({"question": ID + " " * (64 << 10)}, 413, "too_large"),
+        (b"SELECT * WHERE {?s ?p ?o}", 400, "malformed"),
         ({"question": ["x"]}, 403, "question_unknown"),
         ({}, 403, "question_unknown"),
         ({"question": ID}, 400, "parameter_invalid"),
@@ -74,6 +84,14 @@ async def test_an_end_date_is_inclusive_also_when_it_is_a_month(station: Station
 async def test_what_was_not_validated_is_refused(station: Station, body: Any, status: int, reason: str) -> None:
     answer = await ask(station, body)
     assert (answer.status_code, answer.headers["X-Reason"]) == (status, reason), answer.text
+    (event,) = await station.logged()
+    assert event["outcome"] == "8"
+
+
+@pytest.mark.parametrize("media_type", ["application/sparql-query", "application/sparql-update"])
+async def test_sparql_itself_is_not_taken(station: Station, media_type: str) -> None:
+    answer = await ask(station, b"DROP ALL", media_type=media_type)
+    assert (answer.status_code, answer.headers["X-Reason"]) == (415, "content_type")
     (event,) = await station.logged()
     assert event["outcome"] == "8"
 

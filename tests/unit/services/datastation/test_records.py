@@ -59,7 +59,9 @@ async def test_the_client_may_be_named_in_a_form_and_never_in_the_url(station: S
     [
         ("/Condition", ("patient/Patient.rs",), 403, "insufficient_scope"),
         ("/Condition", ("system/kik-v.s",), 403, "insufficient_scope"),
+        ("/Condition/some-id", ("patient/Patient.rs",), 403, "insufficient_scope"),
         ("/Observation", ("patient/Patient.rs",), 404, "not_found"),
+        ("/Observation/some-id", ("patient/Patient.rs",), 404, "not_found"),
         ("/Condition?colour=red", (), 400, "parameter_unknown"),
         ("/Condition?_count=many", (), 400, "parameter_invalid"),
         ("/Condition?_revinclude=CarePlan:patient", (), 400, "parameter_invalid"),
