@@ -89,6 +89,10 @@ VALIDATED_QUESTION = EventType(
 AUDIT_LOG_USED = EventType(
     dcm("110101", "Audit Log Used"), {"system": _INTERACTION, "code": "search-type"}, "R", DESTINATION, SOURCE, RECIPIENT
 )
+ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
+    dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
+    "D", APPLICATION, CUSTODIAN, AUTHOR,
+)  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT
 )

@@ -1,5 +1,6 @@
 """Commands that check: the identity seed, and the audit log."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -37,3 +38,31 @@ def log_verify(home: HomeOption = HOME) -> None:
     )
     if report.fault:
         raise typer.Exit(1)
+
+
+@log_app.command("erase")
+@explained
+def log_erase(
+    home: HomeOption = HOME,
+    before: Annotated[str, typer.Option(help="Erase what was logged before this date: at least five years ago.")] = "",
+    order: Annotated[str, typer.Option(help="The reference of a court's order, for single events.")] = "",
+    index: Annotated[list[int] | None, typer.Option(help="The place of an event (Audit-Index), with --order.")] = None,
+) -> None:
+    """Erase what events say, as the keeper of the log; their places and the proofs stay, and the erasure is an event itself."""
+    from proeftuin.sandbox import seeding
+    from proeftuin.sandbox.topology import NATIONAL, only
+
+    sandbox = home_at(home)
+    asked: dict[str, object] = {"order": order, "index": index or []} if order or index else {"before": before}
+
+    async def run() -> dict[str, object]:
+        system = seeding.care_system(sandbox, only(sandbox.seed, NATIONAL["logging"]))
+        url = f"{sandbox.topology.network.logging}/retention/erase"
+        try:
+            answer: dict[str, object] = await system.get("erase", "logging", "POST", url, content=asked)
+            return answer
+        finally:
+            await system.close()
+
+    found = asyncio.run(run())
+    console.print(f"{found['erased']} events erased; event {found['event']} tells of it", highlight=False)

@@ -19,6 +19,7 @@ from proeftuin.transparency import merkle
 from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, verifier_line, verify
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
+from services.logging.erasure import GONE
 
 WAITING = 5000  # events; more than that is answered with 503
 LARGEST_BATCH = 500
@@ -114,7 +115,7 @@ class Sequencer:
             identity = (delivery.source, delivery.event_id)
             if identity in known:
                 seq, document = known[identity]
-                placed.append(Appended(seq, repeated=True, conflicting=document != delivery.document))
+                placed.append(Appended(seq, repeated=True, conflicting=document not in (GONE, delivery.document)))
                 continue
             seq = tree.size + len(rows)
             known[identity] = seq, delivery.document

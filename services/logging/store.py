@@ -1,4 +1,4 @@
-"""The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added, and none is ever changed."""
+"""The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added; only erasure changes one."""
 
 import hashlib
 import hmac
@@ -62,6 +62,14 @@ cosignatures = sa.Table(
     metadata,
     sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("line", sa.Text, nullable=False),  # by the witness, on the checkpoint of this size
+)
+
+erasures = sa.Table(
+    "erasure",
+    metadata,
+    sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
 )
 
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
@@ -199,7 +207,7 @@ class Query:
 
 def search(connection: sa.Connection, query: Query) -> tuple[list[Row], int | None]:
     """Return the newest matching events first, and the place to go on before: it stays the same while events arrive."""
-    statement = sa.select(events).order_by(events.c.seq.desc()).limit(query.count + 1)
+    statement = sa.select(events).where(events.c.document != b"").order_by(events.c.seq.desc()).limit(query.count + 1)
     for name, value in query.equal.items():
         statement = statement.where(events.c[name].in_(value))
     if query.patient_token is not None:
@@ -219,7 +227,7 @@ def search(connection: sa.Connection, query: Query) -> tuple[list[Row], int | No
 def by_id(connection: sa.Connection, wanted: str, source: str, observer: str) -> Row | None:
     """Return an event that `source` delivered and `observer` (system|value) made."""
     statement = sa.select(events).where(
-        events.c.event_id == wanted, events.c.source == source, events.c.observer == indexable(observer)
+        events.c.event_id == wanted, events.c.source == source, events.c.observer == indexable(observer), events.c.document != b""
     )
     row = connection.execute(statement).first()
     return _row(row) if row else None

@@ -12,6 +12,7 @@ from proeftuin.transparency import checkpoint, cosignature, merkle
 from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
+from services.logging.erasure import GONE
 from services.logging.sequencer import entry
 
 PAGE = 1000
@@ -61,7 +62,7 @@ def verify(
                 row, tokens = next(rows, (None, []))
                 if row is None or row.seq != place:
                     raise _FaultError(f"event {place} is missing")
-                _check(row, tokens, index_key)
+                (_check_erased if row.document == GONE else _check)(connection, row, tokens, index_key)
                 leaves.append(merkle.leaf_hash(row.entry))
             computed |= tree.append(leaves)
             root = merkle.root(tree.size, read)
@@ -91,7 +92,7 @@ def verify(
     return Report(tree.size, checked)
 
 
-def _check(row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noqa: ANN401 - a row of the table
+def _check(_: sa.Connection, row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noqa: ANN401 - a row of the table
     try:
         committed = entry(row.received, row.source, row.nonce, row.document)
         event = json.loads(row.document)
@@ -107,6 +108,19 @@ def _check(row: Any, tokens: list[str], index_key: bytes | None) -> None:  # noq
             raise _FaultError(f"event {row.seq} is indexed under another {name} than its document has")
     if len(about) != len(tokens) or (index_key and {store.patient_token(index_key, bsn) for bsn in about} != set(tokens)):
         raise _FaultError(f"event {row.seq} is indexed for other clients than its document names")
+
+
+def _check_erased(connection: sa.Connection, row: Any, tokens: list[str], _: bytes | None) -> None:  # noqa: ANN401 - a row
+    """An event may say nothing any more when an event of the log tells that it was erased, and nothing of it is left."""
+    table = store.erasures
+    place = connection.execute(sa.select(table).where(sa.between(row.seq, table.c.first, table.c.last))).first()
+    told = connection.execute(sa.select(store.events).where(store.events.c.seq == place.event)).first() if place else None
+    if place is None or told is None:
+        raise _FaultError(f"event {row.seq} says nothing, and no erasure is known")
+    if told.document != GONE and not _tells(told.document, f"{place.first}-{place.last}"):
+        raise _FaultError(f"event {row.seq} says nothing, and event {place.event} does not tell that it was erased")
+    if tokens or row.nonce != GONE or row.agent is not None or row.trace_id is not None:
+        raise _FaultError(f"event {row.seq} was erased, and something of it is left")
 
 
 def _check_beside(connection: sa.Connection, cosigner: str | None) -> None:
@@ -125,6 +139,13 @@ def _check_beside(connection: sa.Connection, cosigner: str | None) -> None:
             cosignature.verify(note + line, cosigner)
         except CheckpointError as error:
             raise _FaultError(f"checkpoint {size}: {error}") from error
+
+
+def _tells(document: bytes, erased: str) -> bool:
+    """Whether this is the event of an erasure that names the range `erased`."""
+    event = json.loads(document)
+    details = {detail["type"]: detail.get("valueString", "") for entity in event["entity"] for detail in entity.get("detail", [])}
+    return event["subtype"][0]["code"] == "destroy" and erased in details.get("erased", "").split(",")
 
 
 def _notes(connection: sa.Connection) -> Iterator[Any]:
