@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from proeftuin.access.requirement import Requirement
-from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
     CERTIFICATE_REVOKED,
     CRL_EXPIRED,
+    IDENTIFIER_IN_URL,
     INSUFFICIENT_SCOPE,
     NOT_FOUND,
     PARTY_MISMATCH,
@@ -41,7 +42,9 @@ def check_certificate(peer: Peer | None, trust: Trust, now: datetime) -> Peer:
 
 
 def check_path(parts: Mapping[str, str]) -> None:
-    """Raise Refused when a variable part of the path is no id, type or name: nothing can stand there."""
+    """Raise Refused when a variable part of the path is a BSN, or no id, type or name: nothing can stand there."""
+    if any(map(is_bsn, parts.values())):
+        raise Refused(IDENTIFIER_IN_URL, "the path carries a BSN")
     for name, value in parts.items():
         if not re.fullmatch(r"[A-Za-z0-9\-._/]{1,64}", value):
             raise Refused(NOT_FOUND, f"{name}: 1 to 64 letters, digits, '-', '.' or '_'")

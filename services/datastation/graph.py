@@ -1,15 +1,16 @@
 """The party's records as RDF in the shape that KIK-V questions ask for (kikv.md §2.2), made from the same FHIR resources."""
 
+import re
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 import pyoxigraph as ox
 import sqlalchemy as sa
 
 from proeftuin.fhir import repository
-from proeftuin.fhir.search import date_range, parse
+from proeftuin.fhir.search import parse
 
 ONZ_G = "http://purl.org/ozo/onz-g#"
 ONZ_ZORG = "http://purl.org/ozo/onz-zorg#"
@@ -38,10 +39,10 @@ class Graph:
 def nursing_process(plan: dict[str, Any]) -> Iterable[tuple[Any, Any, Any]]:
     """Yield the triples of a care plan under a Wlz zorgprofiel: NursingProcess, its WlzIndicatie, and the person."""
     profiles = [
-        coding["code"]
+        code
         for concept in plan.get("category", [])
         for coding in concept.get("coding", [])
-        if coding.get("system") == ZORGPROFIEL
+        if coding.get("system") == ZORGPROFIEL and re.fullmatch("[A-Za-z0-9]+", code := coding.get("code", ""))
     ]
     if not profiles or plan.get("status") in ("entered-in-error", "draft"):
         return
@@ -66,8 +67,8 @@ def _day(moment: str, *, last: bool) -> str:
     """Return the day of a FHIR dateTime; of a year or month alone the first or last day."""
     if len(moment) >= len("2026-01-01"):
         return moment[:10]
-    low, high = date_range(moment)
-    return (datetime.fromisoformat(high) - timedelta(days=1)).date().isoformat() if last else low[:10]
+    year, month = moment[:4], moment[5:7] or ("12" if last else "01")
+    return f"{year}-{month}-{monthrange(int(year), int(month))[1] if last else 1:02}"
 
 
 def _own(kind: str, key: str) -> ox.NamedNode:

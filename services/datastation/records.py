@@ -11,7 +11,7 @@ from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
 from proeftuin.fhir.search import Pairs, Search, parse
 from proeftuin.identifiers import BSN_SYSTEM
-from proeftuin.reasons import PROFILE, SUBJECT_MISMATCH, Refused
+from proeftuin.reasons import PARAMETER_UNKNOWN, PROFILE, SUBJECT_MISMATCH, Refused
 from services.datastation.source import CATEGORY
 
 TYPES = tuple(CATEGORY)
@@ -27,8 +27,11 @@ def find_patient(connection: sa.Connection, bsn: str) -> str | None:
 def bounded_search(resource_type: str, pairs: Pairs, bsn: str, patient_id: str, *, in_url: bool) -> Search:
     """Return the search with the token's client as its only subject.
 
-    Raises Refused: SUBJECT_MISMATCH when the search names another client, and what `parse` raises.
+    Raises Refused: SUBJECT_MISMATCH when the search names another client, and what `parse` raises. An include is refused: what it
+    brings along would need a scope, and a consent, of its own.
     """
+    if any(name.partition(":")[0] in ("_include", "_revinclude") for name, _ in pairs):
+        raise Refused(PARAMETER_UNKNOWN, "ask for each type by itself, with its own scope")
     parse(resource_type, [pair for pair in pairs if pair[0] not in _PATIENT_PARAMETERS], in_url=in_url)
     kept: Pairs = []
     own = {bsn, f"{BSN_SYSTEM}|{bsn}", patient_id, f"Patient/{patient_id}"}
@@ -65,7 +68,10 @@ def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         full_url = str(entry.get("fullUrl", ""))
         resource.setdefault("id", full_url.removeprefix("urn:uuid:") if full_url.startswith("urn:uuid:") else str(uuid.uuid4()))
-        places[full_url] = places[f"{kind}/{resource['id']}"] = f"{kind}/{resource['id']}"
+        own = f"{kind}/{resource['id']}"
+        if own in places:
+            issues.append(_issue(f"Bundle.entry[{place}].resource.id", "an id of its own: another entry has the same"))
+        places[full_url] = places[own] = own
         if kind == "Patient" and len(_bsns_of(resource)) != 1:
             issues.append(_issue(f"Bundle.entry[{place}].resource.identifier", f"one identifier of {BSN_SYSTEM}"))
         taken.append((place, resource))
@@ -85,7 +91,8 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
     for place, resource in enumerate(resources):
         if resource["resourceType"] == "Patient":
             (bsn,) = _bsns_of(resource)
-            if find_patient(connection, bsn) not in (None, resource["id"]):
+            before = repository.read(connection, "Patient", resource["id"])
+            if find_patient(connection, bsn) not in (None, resource["id"]) or (before and _bsns_of(before) != {bsn}):
                 raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.id", "the id that the client has in this source")])
             stored.append(repository.put(connection, resource, now))
     people = {resource["id"] for resource in stored}
@@ -99,9 +106,12 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
     return stored
 
 
-def bsns(resources: list[dict[str, Any]]) -> list[str]:
-    """Return the BSNs of the Patients among resources."""
-    return sorted({bsn for resource in resources for bsn in _bsns_of(resource)})
+def bsns(connection: sa.Connection, resources: list[dict[str, Any]]) -> list[str]:
+    """Return the BSNs of the clients whom resources are about: Patients among them, or of this source."""
+    people = {f"Patient/{each['id']}": each for each in resources if each["resourceType"] == "Patient"}
+    for subject in {each["subject"]["reference"] for each in resources if "subject" in each} - people.keys():
+        people[subject] = repository.read(connection, "Patient", subject.removeprefix("Patient/")) or {"resourceType": "Patient"}
+    return sorted({bsn for person in people.values() for bsn in _bsns_of(person)})
 
 
 def _bsns_of(resource: dict[str, Any]) -> set[str]:

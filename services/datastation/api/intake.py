@@ -26,7 +26,7 @@ def router() -> APIRouter:
         if bundle.get("resourceType") != "Bundle":
             raise Refused(MALFORMED, "the body is no Bundle")
         resources = records.read_export(bundle)
-        admission.record.patients = records.bsns(resources)
+        admission.record.patients = await admission.tenant.database.read(records.bsns, resources)
         stored = await admission.write(records.store, resources, admission.tenant.clock.now())
         answers = [
             {

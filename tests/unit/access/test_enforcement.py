@@ -376,3 +376,9 @@ async def test_openapi_says_what_a_route_requires(harness: Harness, app: FastAPI
     assert set(operation["responses"]) >= {"401", "403"}
     assert list(document["paths"]["/body"]["post"]["requestBody"]["content"]) == ["application/json"]
     assert document["components"]["securitySchemes"]["certificate"]["type"] == "mutualTLS"
+
+
+@pytest.mark.anyio
+async def test_a_bsn_in_the_path(harness: Harness, app: FastAPI) -> None:
+    event = await refused(harness, app, "identifier_in_url", "/thing/999910000", token=harness.token(HOSPITAL, "one"))
+    assert "999910000" not in str(event)

@@ -64,7 +64,7 @@ async def test_the_client_may_be_named_in_a_form_and_never_in_the_url(station: S
         ("/Observation/some-id", ("patient/Patient.rs",), 404, "not_found"),
         ("/Condition?colour=red", (), 400, "parameter_unknown"),
         ("/Condition?_count=many", (), 400, "parameter_invalid"),
-        ("/Condition?_revinclude=CarePlan:patient", (), 400, "parameter_invalid"),
+        ("/Condition?_revinclude=CarePlan:patient", (), 400, "parameter_unknown"),
         ("/Patient?_id=somebody", (), 403, "subject_mismatch"),
     ],
 )
