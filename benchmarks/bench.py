@@ -102,10 +102,10 @@ async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], 
 
 
 async def handled(home: Home, client: PeerClient) -> float:
-    """Return how many requests the services handled so far, those of this measurement and to the log apart."""
+    """Return how many requests the services handled so far, those of this measurement, and of the log and its witness, apart."""
     total = 0.0
     for instance in home.topology.instances:
-        if instance.service != "logging":
+        if instance.service not in ("logging", "witness"):
             text = (await client.request("GET", f"{instance.base_url}/metrics")).body.decode()
             lines = [line for line in text.splitlines() if line.startswith("proeftuin_requests_total{")]
             total += sum(float(line.rpartition(" ")[2]) for line in lines if not re.search('route="[^"]*(metrics|jwks)"', line))

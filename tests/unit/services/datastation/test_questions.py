@@ -42,6 +42,7 @@ async def profile(station: Station, bsn: str) -> str:
 
 
 async def test_the_answer_follows_from_the_records_of_that_party_alone(station: Station) -> None:
+    await station.load(station.records(OTHER, OTHER_HOLDER), OTHER_HOLDER)  # as many plans as the other, of the same moment
     expected: dict[str, int] = {}
     for bsn in (CLIENT, OTHER):
         found = await profile(station, bsn)
