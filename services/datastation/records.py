@@ -1,5 +1,6 @@
 """The party's records: which of them are the client's, and taking in what a care system exports."""
 
+import re
 import uuid
 from datetime import datetime
 from typing import Any
@@ -78,7 +79,7 @@ def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     taken = [(place, _relative(resource, places)) for place, resource in taken]
     for place, resource in taken:
         reference = resource.get("subject", {}).get("reference")
-        if resource["resourceType"] != "Patient" and not str(reference).startswith("Patient/"):
+        if resource["resourceType"] != "Patient" and not re.fullmatch(r"Patient/[A-Za-z0-9\-.]{1,64}", str(reference)):
             issues.append(_issue(f"Bundle.entry[{place}].resource.subject.reference", "a Patient of the Bundle or of this source"))
     if issues:
         raise InvalidResource(issues)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +81,16 @@ async def test_one_odd_care_plan_does_not_close_the_sparql_door(station: Station
     assert (await station.load(sent)).status_code in (200, 422)
     answer = await ask(station, at("2026-09-01"))
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "reference", ["Patient/\x00", "Patient/\ud800", "Patient/" + "a" * 65, "Patient/", "Patient/x/_history/1", "x"]
+)
+async def test_a_subject_that_can_be_no_patient(tmp_path: Path, database_url: str, reference: str) -> None:
+    station = Station(tmp_path, database_url)
+    async with station.running(station.app):
+        assert (await station.load(station.records(CLIENT))).status_code == 200
+        condition = first(station.records(CLIENT), "Condition") | {"subject": {"reference": reference}}
+        answer = await station.load(bundle(condition))
+        assert (answer.status_code, answer.headers["X-Reason"]) == (422, "profile")
+        assert "Bundle.entry[0].resource.subject.reference" in answer.text
