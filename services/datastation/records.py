@@ -108,9 +108,10 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
 
 
 def bsns(connection: sa.Connection, resources: list[dict[str, Any]]) -> list[str]:
-    """Return the BSNs of the clients whom resources are about: Patients among them, or of this source."""
+    """Return the BSNs of the clients whom resources are about, or were about until now: Patients among them, or of this source."""
     people = {f"Patient/{each['id']}": each for each in resources if each["resourceType"] == "Patient"}
-    for subject in {each["subject"]["reference"] for each in resources if "subject" in each} - people.keys():
+    before = [repository.read(connection, each["resourceType"], each["id"]) or {} for each in resources]
+    for subject in {each["subject"]["reference"] for each in [*resources, *before] if "subject" in each} - people.keys():
         people[subject] = repository.read(connection, "Patient", subject.removeprefix("Patient/")) or {"resourceType": "Patient"}
     return sorted({bsn for person in people.values() for bsn in _bsns_of(person)})
 

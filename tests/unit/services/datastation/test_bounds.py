@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.services.datastation.station import CLIENT, Resource, Station
+from tests.unit.services.datastation.station import CLIENT, OTHER, Resource, Station
 from tests.unit.services.datastation.test_intake import first, named
 from tests.unit.services.datastation.test_questions import ask, at
 
@@ -94,3 +94,11 @@ async def test_a_subject_that_can_be_no_patient(tmp_path: Path, database_url: st
         answer = await station.load(bundle(condition))
         assert (answer.status_code, answer.headers["X-Reason"]) == (422, "profile")
         assert "Bundle.entry[0].resource.subject.reference" in answer.text
+
+
+async def test_a_record_that_moves_to_another_client_is_logged_with_both(station: Station) -> None:
+    condition = first(station.records(CLIENT), "Condition")
+    other = first(station.records(OTHER), "Patient")
+    moved = condition | {"subject": {"reference": f"Patient/{other['id']}"}}
+    assert (await station.load(bundle(moved))).status_code == 200
+    assert sorted(named(await station.logged())) == sorted([CLIENT, OTHER])

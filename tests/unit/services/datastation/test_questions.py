@@ -52,16 +52,19 @@ async def test_the_answer_follows_from_the_records_of_that_party_alone(station: 
     assert counts(await ask(station, at("2026-09-01"), holder=OTHER_HOLDER)) != expected
 
 
-async def test_an_end_date_is_inclusive_also_when_it_is_a_month(station: Station) -> None:
+@pytest.mark.parametrize(("end", "last", "after"), [("2026-02", "2026-02-28", "2026-03-01"), ("2026", "2026-12-31", "2027-01-01")])
+async def test_an_end_date_is_inclusive_also_when_it_is_a_month_or_a_year(
+    station: Station, end: str, last: str, after: str
+) -> None:
     before = counts(await ask(station, at("2026-09-01")))
     bundle = station.records(CLIENT)
     for entry in bundle["entry"]:
         if entry["resource"]["resourceType"] == "CarePlan":
-            entry["resource"]["period"] = {"start": "2024", "end": "2026-02"}
+            entry["resource"]["period"] = {"start": "2024", "end": end}
     assert (await station.load(bundle)).status_code == 200
-    assert counts(await ask(station, at("2026-02-28"))) == before
+    assert counts(await ask(station, at(last))) == before
     assert counts(await ask(station, at("2024-01-01"))) != {}
-    assert sum(counts(await ask(station, at("2026-03-01"))).values()) == sum(before.values()) - 1
+    assert sum(counts(await ask(station, at(after))).values()) == sum(before.values()) - 1
 
 
 @pytest.mark.parametrize(
