@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -33,6 +34,7 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
   costs beyond its calls: the delivery of the audit events that it leaves behind, and the work of the caller.
 - *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
+- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 
 | ratio | median | least | most |
@@ -222,6 +224,7 @@ def main() -> None:
             figures |= memory(running.pid_of(home) or 0)
         finally:
             running.stop(home)
+        of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
         row("exchange / bare requests", [each / (one * requests) for each, one in zip(whole, bare, strict=True)]),
@@ -229,6 +232,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
+        *(row(name, values) for name, values in of_log.items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -237,6 +241,7 @@ def main() -> None:
         "bare request p50 (ms)": statistics.median(bare),
         **{f"{name} (requests/s)": statistics.median(values) for name, values in found.items()},
         **figures,
+        **figures_of_log,
     }
     page = PAGE.format(
         cores=os.cpu_count(), python=sys.version.split()[0], connections=CONNECTIONS, turn=TURN, clients=CLIENTS,

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -72,6 +73,7 @@ def verifier_line(name: str, public_key: Ed25519PublicKey, kind: bytes = ED25519
     return f"{name}+{key_id(name, public_key, kind).hex()}+{encoded}"
 
 
+@lru_cache(maxsize=16)  # who verifies a log verifies thousands of notes with one key
 def parse_verifier(line: str, kind: bytes = ED25519) -> tuple[str, Ed25519PublicKey]:
     """Read a verifier line; raises CheckpointError."""
     name, _, rest = line.strip().partition("+")

@@ -10,6 +10,8 @@ from services.logging import store
 YEARS = 5  # from the moment that the line was written (Stcrt. 2019, 38007)
 GONE = b""  # in the place of document and nonce: what they were cannot be found from the entry
 
+NOTHING = {"document": GONE, "nonce": GONE, "organization": None, "agent": None, "purpose": None, "trace_id": None, "facets": None}
+
 
 def latest(now: datetime) -> datetime:
     """Return the moment before which events may be erased."""
@@ -51,6 +53,6 @@ def erase(connection: sa.Connection, found: list[tuple[int, int]], event: int) -
     """Erase the events in these ranges; `event` is the place of the event that tells of it, which is durable by now."""
     for first, last in found:
         place = sa.between(store.events.c.seq, first, last)
-        connection.execute(store.events.update().where(place).values(document=GONE, nonce=GONE, agent=None, trace_id=None))
+        connection.execute(store.events.update().where(place).values(**NOTHING))
         connection.execute(store.subjects.delete().where(sa.between(store.subjects.c.seq, first, last)))
         connection.execute(store.erasures.insert().values(first=first, last=last, event=event))

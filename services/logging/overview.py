@@ -58,7 +58,7 @@ def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
         "outcome": "refused" if event.get("outcome", "0") != "0" else "given",
         "reason": details.get("reason"),
         "emergency": bool({"ETREAT", "BTG"} & set(purposes)),
-        "trace_id": store.trace_id(event),
+        "trace_id": row.trace_id,
         "proof": {
             "index": row.seq,
             "entry": base64.b64encode(row.entry).decode(),

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import rfc8785
@@ -20,6 +21,7 @@ from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, verif
 from proeftuin.transparency.tiles import Tree, hash_at
 from services.logging import store
 from services.logging.erasure import GONE
+from services.logging.indexing import Indexed, indexed
 
 WAITING = 5000  # events; more than that is answered with 503
 LARGEST_BATCH = 500
@@ -31,13 +33,16 @@ class LogDamagedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An AuditEvent as it will be stored, and who delivered it; `event_id` makes a repeat recognisable."""
+    """An AuditEvent as it will be stored, who delivered it, and what it is found by; its id makes a repeat recognisable."""
 
     source: str
-    event_id: str
     document: bytes
-    columns: dict[str, Any]
-    patients: list[str]
+    index: Indexed
+
+    @property
+    def event_id(self) -> str:
+        """The id under which the log keeps the event."""
+        return str(self.index.columns["event_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +63,15 @@ class Sequencer:
     origin: str
     key: Ed25519PrivateKey
     index_key: bytes
+    largest: int = LARGEST_BATCH  # events in one transaction
     _pending: list[tuple[Delivery, asyncio.Future[Appended]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
     def prepare(self, source: str, event_id: str, event: dict[str, Any]) -> Delivery:
         """Return what will be stored of a valid AuditEvent; raises ValueError here, where it fails no other's event."""
-        tokens = sorted({store.patient_token(self.index_key, bsn) for bsn in store.patients(event)})
-        columns = store.columns(event, self.index_key)
-        kept = store.event_id(event_id)
-        return Delivery(source, kept, store.encoded(event | {"id": kept}), columns, tokens)
+        document = store.encoded(event | {"id": store.event_id(event_id)})
+        found = indexed(document, self.index_key)
+        return Delivery(source, document, found)
 
     async def append(self, deliveries: list[Delivery]) -> list[Appended]:
         """Return where each event stands, after they are durable; raises Refused(OVERLOADED) before anything is taken."""
@@ -85,7 +90,7 @@ class Sequencer:
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # let every request of this turn of the loop join
         while self._pending:
-            batch, self._pending = self._pending[:LARGEST_BATCH], self._pending[LARGEST_BATCH:]
+            batch, self._pending = self._pending[: self.largest], self._pending[self.largest :]
             try:
                 placed = await self.database.write(self.write, [delivery for delivery, _ in batch], self.clock.now())
             except Exception as error:  # noqa: BLE001 - it belongs to the requests that wait
@@ -119,19 +124,18 @@ class Sequencer:
                 continue
             seq = tree.size + len(rows)
             known[identity] = seq, delivery.document
-            about += [{"seq": seq, "patient_token": token} for token in delivery.patients]
+            about += [{"seq": seq, "patient_token": token} for token in delivery.index.patients]
             nonce = secrets.token_bytes(16)
             rows.append(
                 {
                     "seq": seq,
-                    "event_id": delivery.event_id,
                     "source": delivery.source,
                     "received": received,
                     "document": delivery.document,
                     "nonce": nonce,
                     "entry": entry(received, delivery.source, nonce, delivery.document),
                 }
-                | delivery.columns
+                | delivery.index.columns
             )
             placed.append(Appended(seq))
         if rows:
@@ -180,5 +184,10 @@ def _lock(connection: sa.Connection) -> None:
 
 def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:
     """Return what is hashed into the tree: canonical JSON (RFC 8785) that commits to the document without holding it."""
-    commitment = base64.b64encode(hashlib.sha256(nonce + document).digest()).decode()
-    return rfc8785.dumps({"v": 1, "received": received, "source": source, "commit": commitment})
+    commitment = base64.b64encode(hashlib.sha256(nonce + document).digest())
+    return b'{"commit":"%b","received":"%b","source":%b,"v":1}' % (commitment, received.encode(), _canonical(source))
+
+
+@lru_cache(maxsize=1024)  # few parties deliver many events
+def _canonical(text: str) -> bytes:
+    return rfc8785.dumps(text)

@@ -1,7 +1,5 @@
 """The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added; only erasure changes one."""
 
-import hashlib
-import hmac
 import json
 import re
 import uuid
@@ -12,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from proeftuin.clock import instant
-from proeftuin.fhir.search import date_range
-from proeftuin.identifiers import BSN_SYSTEM, is_bsn
+from proeftuin.identifiers import BSN_SYSTEM
+from services.logging.indexing import indexable
 
 metadata = sa.MetaData()
 events = sa.Table(
@@ -25,12 +23,15 @@ events = sa.Table(
     sa.Column("recorded", sa.String(32), nullable=False, index=True),  # UTC instant by the source
     sa.Column("received", sa.String(32), nullable=False),  # UTC instant by the log
     sa.Column("observer", sa.String(64), index=True),  # system|value
+    sa.Column("organization", sa.String(64), index=True),  # system|value of who asked
     sa.Column("agent", sa.String(128), index=True),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("subtype", sa.String(64)),
     sa.Column("action", sa.String(1)),
     sa.Column("outcome", sa.String(2)),
+    sa.Column("purpose", sa.String(64)),
     sa.Column("trace_id", sa.String(64), index=True),
+    sa.Column("facets", sa.Text),  # of which an event has several: see indexing.facet
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
@@ -89,6 +90,7 @@ class Row:
     document: bytes
     nonce: bytes
     entry: bytes
+    trace_id: str | None
 
     @property
     def resource(self) -> dict[str, Any]:
@@ -140,32 +142,9 @@ def event_id(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9\-.]{1,36}", text) else str(uuid.uuid5(uuid.NAMESPACE_URL, text))
 
 
-def indexable(text: str, width: int = 64) -> str:
-    """Return a text as it stands in a column of `width` (at least 64) characters: the same text always as the same."""
-    text = text.replace("\x00", "").encode(errors="replace").decode()  # JSON can hold what no database takes
-    return text if len(text) <= width else hashlib.sha256(text.encode()).hexdigest()
-
-
 def encoded(event: dict[str, Any]) -> bytes:
     """Return an event as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def columns(event: dict[str, Any], key: bytes) -> dict[str, Any]:
-    """Return what an event (valid R4) is searched by; absent elements are None. Raises ValueError for a moment outside our era."""
-    users = (agent.get("who", {}).get("identifier", {}) for agent in event["agent"] if agent.get("requestor"))
-    requestor: dict[str, Any] = next(users, {})
-    observer = event["source"]["observer"].get("identifier", {})
-    return {
-        "recorded": date_range(event["recorded"])[0],
-        "observer": indexable(f"{observer.get('system', '')}|{observer['value']}") if "value" in observer else None,
-        "agent": agent_token(key, requestor.get("system"), requestor["value"]) if "value" in requestor else None,
-        "type": indexable(event["type"].get("code", "")),
-        "subtype": next((indexable(subtype.get("code", "")) for subtype in event.get("subtype", [])), None),
-        "action": event.get("action"),
-        "outcome": event.get("outcome"),
-        "trace_id": trace_id(event),
-    }
 
 
 def patients(event: dict[str, Any]) -> list[str]:
@@ -174,54 +153,56 @@ def patients(event: dict[str, Any]) -> list[str]:
     return [each["value"] for each in found if each.get("system") == BSN_SYSTEM and isinstance(each.get("value"), str)]
 
 
-def patient_token(key: bytes, bsn: str) -> str:
-    """Return what stands for a BSN in an index."""
-    return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
-
-
-def agent_token(key: bytes, system: str | None, value: str) -> str:
-    """Return what stands for the user in an index: the number itself, unless that is or may be a BSN."""
-    return patient_token(key, value) if system == BSN_SYSTEM or (not system and is_bsn(value)) else indexable(value, 128)
-
-
-def trace_id(event: dict[str, Any]) -> str | None:
-    """Return the id of the exchange that an event belongs to."""
-    for extension in event.get("extension", []):
-        if str(extension.get("url", "")).endswith("/trace-id"):
-            value = extension.get("valueId") or extension.get("valueString")
-            return indexable(str(value)) if value else None
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched: columns with one of some values, a client, a period of `recorded`, and a place (`seq`) to go on before."""
+    """What is searched: columns with one of some values, a client, periods, facets, and a place (`seq`) to go on before."""
 
     equal: dict[str, list[str]]
     patient_token: str | None = None
     since: str | None = None
     until: str | None = None
+    received_since: str | None = None
+    received_until: str | None = None
+    facets: tuple[frozenset[str], ...] = ()  # of each set one must be there
     before: int | None = None
     count: int = 50
 
 
 def search(connection: sa.Connection, query: Query) -> tuple[list[Row], int | None]:
     """Return the newest matching events first, and the place to go on before: it stays the same while events arrive."""
-    statement = sa.select(events).where(events.c.document != b"").order_by(events.c.seq.desc()).limit(query.count + 1)
-    for name, value in query.equal.items():
-        statement = statement.where(events.c[name].in_(value))
-    if query.patient_token is not None:
-        statement = statement.join(subjects, subjects.c.seq == events.c.seq)
-        statement = statement.where(subjects.c.patient_token == query.patient_token)
-    if query.since is not None:
-        statement = statement.where(events.c.recorded >= query.since)
-    if query.until is not None:
-        statement = statement.where(events.c.recorded < query.until)
-    if query.before is not None:
-        statement = statement.where(events.c.seq < query.before)
-    rows = [_row(row) for row in connection.execute(statement)]
+    rows = [_row(row) for row in connection.execute(matching(query))]
     more = rows[query.count - 1].seq if len(rows) > query.count else None
     return rows[: query.count], more
+
+
+def matching(query: Query) -> sa.Select[Any]:
+    """Return the statement that finds one event more than asked, newest first."""
+    statement = sa.select(events).where(events.c.document != b"").limit(query.count + 1)
+
+    def column(name: str) -> sa.ColumnElement[str]:
+        """An expression has no index: whoever asks for a client is answered from the client's, whatever a planner guesses."""
+        return events.c[name] if query.patient_token is None else events.c[name].concat("")
+
+    place = events.c.seq
+    if query.patient_token is not None:
+        place = subjects.c.seq
+        statement = statement.join(subjects, place == events.c.seq).where(subjects.c.patient_token == query.patient_token)
+    statement = statement.order_by(place.desc())
+    for name, value in query.equal.items():
+        statement = statement.where(column(name).in_(value))
+    for name, since, until in (
+        ("recorded", query.since, query.until),
+        ("received", query.received_since, query.received_until),
+    ):
+        if since is not None:
+            statement = statement.where(column(name) >= since)
+        if until is not None:
+            statement = statement.where(column(name) < until)
+    for wanted in query.facets:
+        statement = statement.where(sa.or_(*(events.c.facets.contains(each, autoescape=True) for each in sorted(wanted))))
+    if query.before is not None:
+        statement = statement.where(place < query.before)
+    return statement
 
 
 def by_id(connection: sa.Connection, wanted: str, source: str, observer: str) -> Row | None:
@@ -234,7 +215,7 @@ def by_id(connection: sa.Connection, wanted: str, source: str, observer: str) ->
 
 
 def _row(row: Any) -> Row:  # noqa: ANN401 - a row of the table, which SQLAlchemy does not type by column
-    return Row(row.seq, row.event_id, row.source, row.document, row.nonce, row.entry)
+    return Row(row.seq, row.event_id, row.source, row.document, row.nonce, row.entry, row.trace_id)
 
 
 def moment(now: datetime) -> str:

@@ -11,7 +11,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
 from proeftuin.fhir.search import date_range
 from proeftuin.reasons import PARAMETER_INVALID, SUBJECT_MISMATCH, Refused
-from services.logging import store
+from services.logging.indexing import patient_token
 from services.logging.overview import overview
 
 
@@ -31,7 +31,7 @@ def router(index_key: bytes) -> APIRouter:
             until = date_range(form["to"])[1] if form.get("to") else None
         except ValueError:
             raise Refused(PARAMETER_INVALID, "from and to are dates, such as 2026-01-31") from None
-        token = store.patient_token(index_key, admission.patient)
+        token = patient_token(index_key, admission.patient)
         found = await admission.tenant.database.read(overview, token, since, until)
         return json_response(found, headers={"Cache-Control": "no-store"})
 

@@ -16,12 +16,17 @@ from proeftuin.fhir.search import MAXIMUM_VALUES, carries_bsn, date_range, read_
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, NOT_FOUND, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.logging import store
+from services.logging.indexing import agent_token, facet, indexable, patient_token
 
 SCOPE = "system/AuditEvent.rs"
-_COLUMNS = {  # search parameter -> column
-    "_id": "event_id", "type": "type", "subtype": "subtype", "action": "action", "outcome": "outcome",
-    "agent.identifier": "agent", "trace": "trace_id",
+_COLUMNS = {  # search parameter -> column that holds its code
+    "_id": "event_id", "type": "type", "subtype": "subtype", "action": "action", "outcome": "outcome", "trace": "trace_id",
+    "purpose": "purpose",
 }  # fmt: skip
+_IDENTIFIED = {"source.identifier": "observer", "organization": "organization"}  # -> column that holds system|value
+_EXACT = _COLUMNS | _IDENTIFIED | {"agent.identifier": "agent"}
+_FACETS = ("address", "entity-type", "entity-role")
+_PERIODS = ("date", "_lastUpdated")
 _PATIENT = ("patient.identifier", "entity.identifier")
 
 
@@ -64,7 +69,7 @@ def router(index_key: bytes) -> APIRouter:
 
 async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, asked: str) -> Response:
     admission.record.query = asked.encode()
-    own = {"source": [admission.peer.client_id], "observer": [store.indexable("|".join(admission.peer.identifier))]}
+    own = {"source": [admission.peer.client_id], "observer": [indexable("|".join(admission.peer.identifier))]}
     query, patient = parse(pairs, index_key, own)
     admission.record.patients = [patient] if patient else []
     rows, more = await admission.tenant.database.read(store.search, query)
@@ -84,39 +89,60 @@ async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key:
 
 def parse(pairs: list[tuple[str, str]], index_key: bytes, own: dict[str, list[str]]) -> tuple[store.Query, str | None]:
     """Return the query within the columns of `own`, and the BSN that it asks for; raises Refused."""
-    equal = dict(own)
-    patient = token = since = until = before = None
+    equal: dict[str, list[str]] = {}
+    facets: list[frozenset[str]] = []
+    periods: dict[str, tuple[str | None, str | None]] = dict.fromkeys(_PERIODS, (None, None))
+    patient = before = None
     count, seen = 50, set[str]()
     for name, value in pairs:
         kind = "patient" if name in _PATIENT else name
-        if name != "date" and kind in seen:
+        if name not in _PERIODS and kind in seen:
             raise Refused(PARAMETER_INVALID, f"{name}: once, with commas between the values of which one must hold")
         seen.add(kind)
-        if name == "agent.identifier":
-            equal["agent"] = [_agent(index_key, each) for each in value.split(",")]
-        elif name in _COLUMNS:
-            equal[_COLUMNS[name]] = [store.indexable(each.rpartition("|")[2]) for each in value.split(",")]
+        if name in _EXACT:
+            equal[_EXACT[name]] = _values(name, value, index_key)
+        elif name in _FACETS:
+            facets.append(frozenset(facet(name, each.rpartition("|")[2]) for each in value.split(",")))
         elif name in _PATIENT:
-            patient = value.removeprefix(f"{BSN_SYSTEM}|")
-            if not is_bsn(patient):
-                raise Refused(PARAMETER_INVALID, f"{name}: the BSN of one client, with or without its system")
-            token = store.patient_token(index_key, patient)
-        elif name == "date":
-            low, high = _period(value)
-            since = max(filter(None, (since, low)), default=None)
-            until = min(filter(None, (until, high)), default=None)
+            patient = _bsn(name, value)
+        elif name in _PERIODS:
+            low, high = _period(name, value)
+            since, until = periods[name]
+            periods[name] = max(filter(None, (since, low)), default=None), min(filter(None, (until, high)), default=None)
         elif name == "_count":
             count = max(1, min(_number(value, "_count: a whole number"), 500))
         elif name == "_cursor":
             before = _number(read_cursor(value) or "", "_cursor: take it from the link 'next', unchanged")
         else:
-            known = ", ".join([*_COLUMNS, *_PATIENT, "date", "_count"])
+            known = ", ".join([*_EXACT, *_FACETS, *_PATIENT, *_PERIODS, "_count"])
             raise Refused(PARAMETER_UNKNOWN, f"AuditEvent can be searched by {known}")
-    if sum(map(len, equal.values())) > MAXIMUM_VALUES:
+    if sum(map(len, [*equal.values(), *facets])) > MAXIMUM_VALUES:
         raise Refused(PARAMETER_INVALID, f"a search has at most {MAXIMUM_VALUES} values")
-    if since is None and until is None:
+    if periods["date"] == (None, None):
         raise Refused(PARAMETER_INVALID, "date: a period is required (ITI-81), such as date=ge2026-01-01")
-    return store.Query(equal, token, since, until, before, count), patient
+    for column, values in own.items():  # what is asked for can only narrow what is the caller's own
+        equal[column] = [each for each in values if each in equal.get(column, values)]
+    token = None if patient is None else patient_token(index_key, patient)
+    return store.Query(equal, token, *periods["date"], *periods["_lastUpdated"], tuple(facets), before, count), patient
+
+
+def _bsn(name: str, value: str) -> str:
+    bsn = value.removeprefix(f"{BSN_SYSTEM}|")
+    if not is_bsn(bsn):
+        raise Refused(PARAMETER_INVALID, f"{name}: the BSN of one client, with or without its system")
+    return bsn
+
+
+def _values(name: str, value: str, index_key: bytes) -> list[str]:
+    """The values of a parameter as they stand in its column."""
+    values = value.split(",")
+    if name in _COLUMNS:
+        return [indexable(each.rpartition("|")[2]) for each in values]
+    if name == "agent.identifier":
+        return [_agent(index_key, each) for each in values]
+    if not all("|" in each for each in values):
+        raise Refused(PARAMETER_INVALID, f"{name}: system|value")
+    return [indexable(each) for each in values]
 
 
 def _number(text: str, what: str) -> int:
@@ -127,14 +153,14 @@ def _number(text: str, what: str) -> int:
 
 def _agent(index_key: bytes, token: str) -> str:
     system, _, value = token.rpartition("|")
-    return store.agent_token(index_key, system, value)
+    return agent_token(index_key, system, value)
 
 
-def _period(value: str) -> tuple[str | None, str | None]:
+def _period(name: str, value: str) -> tuple[str | None, str | None]:
     prefix, text = (value[:2], value[2:]) if value[:2] in ("ge", "gt", "le", "lt", "eq") else ("eq", value)
     try:
         low, high = date_range(text)
     except ValueError:
-        raise Refused(PARAMETER_INVALID, "date: a date or instant after ge, gt, le, lt or nothing") from None
+        raise Refused(PARAMETER_INVALID, f"{name}: a date or instant after ge, gt, le, lt or nothing") from None
     since = {"ge": low, "gt": high, "eq": low}.get(prefix)
     return since, {"le": high, "lt": low, "eq": high}.get(prefix)

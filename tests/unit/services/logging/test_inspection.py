@@ -7,7 +7,7 @@ import pytest
 from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 from proeftuin.tokens.access_token import Person
 from proeftuin.transparency import checkpoint, merkle
-from services.logging import store
+from services.logging.indexing import patient_token
 from services.logging.overview import overview
 from tests.unit.services.logging.logbook import (
     CLIENT,
@@ -138,7 +138,7 @@ async def test_the_overview_is_of_one_moment_of_the_log(logbook: Logbook) -> Non
     for _ in range(2):
         await logbook.post(event(HOME, CLIENT))
     logbook.sql("DELETE FROM checkpoint WHERE size = 2")
-    token = store.patient_token((logbook.secrets / "index.key").read_bytes(), CLIENT)
+    token = patient_token((logbook.secrets / "index.key").read_bytes(), CLIENT)
     content = logbook.database(lambda connection: overview(connection, token, None, None))
     signed = checkpoint.verify(content["checkpoint"], logbook.verifier)
     (row,) = content["rows"]

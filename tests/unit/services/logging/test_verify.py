@@ -8,6 +8,7 @@ from proeftuin.transparency.checkpoint import Checkpoint, verifier_line
 from proeftuin.transparency.tiles import Tree
 from services.logging import store
 from services.logging import verify as verification
+from services.logging.indexing import patient_token
 from services.logging.sequencer import entry
 from tests.unit.services.logging.logbook import CLIENT, HOME, OTHER, Logbook, event
 from tests.unit.services.logging.test_sequencer import KEY, ORIGIN
@@ -55,17 +56,17 @@ async def filled(logbook: Logbook) -> Logbook:
 )
 async def test_the_first_difference_is_named(filled: Logbook, change: str, fault: str) -> None:
     filled.sql(change)
-    report = filled.report()
+    report = filled.report((filled.secrets / "index.key").read_bytes())
     assert not report.ok
     assert (report.fault or "").startswith(fault)
 
 
 async def test_with_the_key_of_the_index_a_hidden_event_is_found(filled: Logbook) -> None:
     key = (filled.secrets / "index.key").read_bytes()
-    filled.sql("UPDATE subject SET patient_token = :token WHERE seq = 6", token=store.patient_token(key, OTHER))
+    filled.sql("UPDATE subject SET patient_token = :token WHERE seq = 6", token=patient_token(key, OTHER))
     assert filled.report().ok
     assert filled.report(key).fault == "event 6 is indexed for other clients than its document names"
-    filled.sql("UPDATE subject SET patient_token = :token WHERE seq = 6", token=store.patient_token(key, CLIENT))
+    filled.sql("UPDATE subject SET patient_token = :token WHERE seq = 6", token=patient_token(key, CLIENT))
     filled.sql("UPDATE event SET agent = 'another' WHERE seq = 7")
     assert filled.report(key).fault == "event 7 is indexed under another agent than its document has"
 
@@ -106,6 +107,19 @@ async def test_a_log_of_several_pages_and_tiles_holds(logbook: Logbook, monkeypa
     for count in (256, 1, 43):
         await logbook.batch(*({"resource": event(HOME, CLIENT)} for _ in range(count)))
     assert logbook.report((logbook.secrets / "index.key").read_bytes()) == verification.Report(300, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"), [("seq = seq", None), ("nonce = x'00'", "event 150 is not the one that was committed to")]
+)
+async def test_several_processes_find_what_one_finds(
+    logbook: Logbook, monkeypatch: pytest.MonkeyPatch, change: str, fault: str | None
+) -> None:
+    await logbook.batch(*({"resource": event(HOME, CLIENT)} for _ in range(200)))
+    logbook.sql(f"UPDATE event SET {change} WHERE seq = 150")
+    monkeypatch.setattr(verification, "PARALLEL", 1)
+    monkeypatch.setattr(verification, "processors", lambda: 2)
+    assert logbook.report((logbook.secrets / "index.key").read_bytes()).fault == fault
 
 
 async def test_a_log_that_grows_meanwhile_holds(logbook: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
