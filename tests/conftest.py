@@ -14,6 +14,7 @@ from proeftuin.sandbox.home import Home
 from proeftuin.storage.migrations import ensure_database
 
 ROOT = Path(__file__).parent.parent
+BASE_PORT = int(os.environ.get("PROEFTUIN_TEST_PORT", "8740"))  # two checkouts on one machine need two
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield Home(Path(given).absolute())
         return
     home = Home(tmp_path_factory.mktemp("network") / "home")
-    home.prepare(ROOT / "parties.toml", 8740)
+    home.prepare(ROOT / "parties.toml", BASE_PORT)
     running.start(home, processes=False)
     try:
         asyncio.run(seeding.seed(home))

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from proeftuin.sandbox.home import Home
+from tests.conftest import BASE_PORT
 from tests.faults.processes import ROOT, Processes
 
 
@@ -16,7 +17,7 @@ from tests.faults.processes import ROOT, Processes
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A prepared sandbox; PostgreSQL where PROEFTUIN_TEST_POSTGRES names a server."""
     home = Home(tmp_path / "home")
-    home.prepare(ROOT / "parties.toml", 8840)
+    home.prepare(ROOT / "parties.toml", BASE_PORT + 100)
     if request.param == "sqlite":
         yield home
         return
