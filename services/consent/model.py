@@ -10,6 +10,7 @@ from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, InvalidIdentifier, validate_ura
 from proeftuin.parties import CATEGORIES, KINDS
 from proeftuin.reasons import PROFILE
+from services.consent.categories import GROUP_SYSTEM, GROUPS
 
 CATEGORY_SYSTEM = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
 KIND_SYSTEM = "https://proeftuin.example/CodeSystem/kind"
@@ -19,6 +20,7 @@ TREATMENT = (_TERMINOLOGY + "v3-ActReason", "TREAT")
 HOLDER_ROLE, USER_ROLE = "CST", "IRCP"
 UNREAD = ("action", "securityLabel", "code", "dataPeriod", "data", "provision")  # would narrow what the provision says
 ACTIVE = "active"
+_CODES = {CATEGORY_SYSTEM: CATEGORIES, GROUP_SYSTEM: GROUPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ def _provision_faults(provision: dict[str, Any]) -> Iterator[Issue]:
     if not classes:
         yield _issue("Consent.provision.class", "the categories of data that it is about, at least one")
     for place, coding in enumerate(classes):
-        if coding.get("system") != CATEGORY_SYSTEM or coding.get("code") not in CATEGORIES:
-            yield _issue(f"Consent.provision.class[{place}]", f"a code of {CATEGORY_SYSTEM}")
+        if coding.get("code") not in _CODES.get(str(coding.get("system")), ()):
+            yield _issue(f"Consent.provision.class[{place}]", f"a code of {' or '.join(_CODES)}")
     for element in UNREAD:
         if element in provision:
             yield _issue(f"Consent.provision.{element}", "absent: a decision does not weigh it")

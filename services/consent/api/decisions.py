@@ -1,6 +1,7 @@
 """The closed question: may this user see these categories of this holder's client? (logging-consent.md §7.4)."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,13 +13,16 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
 from proeftuin.clock import instant
+from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import UZI_SYSTEM, InvalidIdentifier, bsn_of
-from proeftuin.parties import CARE_KINDS, CATEGORIES, KINDS
+from proeftuin.legal_bases import called_on
+from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import store
-from services.consent.decisions import DENY, Question, decide
-from services.consent.model import Consent, read_consent
+from services.consent.categories import KNOWN
+from services.consent.decisions import DENY, Decision, Question, decide
+from services.consent.model import read_consent
 
 MOST_CATEGORIES = 32
 _CODE = re.compile(r"[A-Za-z0-9.-]{1,64}")  # what may stand in an audit event as purpose, person or role
@@ -34,17 +38,25 @@ def router(index_key: bytes) -> APIRouter:
         """Answer permit, deny or no-decision for each category, with the reason and the consents that were weighed."""
         body = await admission.json_object()
         patient, question, categories = read_question(body)
+        as_of = read_as_of(body.get("as_of"), instant(admission.tenant.clock.now()))
         admission.record.patients = [patient]
         admission.record.purpose = question.purpose
         admission.record.details["category"] = " ".join(categories)
         if question.holder_ura != admission.peer.ura:
             raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
-        resources = await admission.tenant.database.read(store.of_patient, store.patient_token(index_key, patient))
+        token = store.patient_token(index_key, patient)
+        if as_of.is_now:
+            resources = await admission.tenant.database.read(store.of_patient, token)
+        else:
+            resources = await admission.tenant.database.read(store.known_at, token, as_of.known)
+            admission.record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
         consents = [read_consent(resource, patient) for resource in resources]
-        now = instant(admission.tenant.clock.now())
-        answers = [decide(question, category, consents, now) for category in categories]
-        _note(admission, body["user"], answers, consents)
-        return json_response({"decisions": [answer.as_json() for answer in answers]}, headers={"Cache-Control": "no-store"})
+        answers = [decide(question, category, consents, as_of.valid) for category in categories]
+        _note(admission, body["user"], answers, as_of)
+        content: dict[str, Any] = {"decisions": [answer.as_json() for answer in answers]}
+        if not as_of.is_now:
+            content |= {"as_of": {"valid": as_of.valid, "known": as_of.known}}
+        return json_response(content, headers={"Cache-Control": "no-store"})
 
     return routes
 
@@ -61,8 +73,8 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         raise Refused(INVALID_REQUEST, f"patient: {error.why}") from error
     if not isinstance(categories, list) or not 0 < len(categories) <= MOST_CATEGORIES:
         raise Refused(INVALID_REQUEST, f"categories is a list of 1 to {MOST_CATEGORIES}")
-    if not all(isinstance(each, str) and each in CATEGORIES for each in categories) or len(set(categories)) < len(categories):
-        raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs, and stands there once")
+    if not all(isinstance(each, str) and each in KNOWN for each in categories) or len(set(categories)) < len(categories):
+        raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs or of Mitz, and stands there once")
     for name, whom in (("holder", holder), ("user", user)):  # who is not fully named would pass by an objection
         _check_whom(name, whom)
     if holder.get("ura") is None:
@@ -70,7 +82,10 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
     for name, value in (("purpose", purpose), ("user.person", user.get("person")), ("user.role", user.get("role"))):
         if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
             raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
-    return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose), categories
+    basis = body.get("legal_basis")
+    if basis is not None:
+        basis = called_on(str(basis), user["kind"]).id
+    return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose, basis), categories
 
 
 def _check_whom(name: str, whom: dict[str, Any]) -> None:
@@ -83,13 +98,41 @@ def _check_whom(name: str, whom: dict[str, Any]) -> None:
         raise Refused(INVALID_REQUEST, f"{name}.ura is a string of 8 digits")
 
 
-def _note(admission: Admission, user: dict[str, Any], answers: list[Any], consents: list[Consent]) -> None:
-    """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), every consent weighed."""
+def read_as_of(asked: Any, now: str) -> "AsOf":  # noqa: ANN401 - JSON is any
+    """Read `as_of`: absent (now), or `{"valid": moment, "known": moment}`, both in the past; raises Refused(INVALID_REQUEST).
+
+    `valid` is the moment that is decided about, `known` the moment at which the register would have answered (default: `valid`).
+    """
+    if asked is None:
+        return AsOf(now, now, is_now=True)
+    if not isinstance(asked, dict) or "valid" not in asked or asked.keys() - {"valid", "known"}:
+        raise Refused(INVALID_REQUEST, "as_of is an object with valid, and known if the register is to answer as of another moment")
+    try:
+        valid, known = (date_range(asked[name])[0] for name in ("valid", "known" if "known" in asked else "valid"))
+    except (TypeError, ValueError) as error:
+        raise Refused(INVALID_REQUEST, "as_of: dates or instants, such as 2026-01-31T12:00:00Z") from error
+    if max(valid, known) > now:
+        raise Refused(INVALID_REQUEST, "as_of: moments that have been")
+    return AsOf(valid, known)
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The two moments of a question about the past, as UTC instants: what held at `valid`, as the register knew it at `known`."""
+
+    valid: str
+    known: str
+    is_now: bool = False
+
+
+def _note(admission: Admission, user: dict[str, Any], answers: list[Decision], as_of: AsOf) -> None:
+    """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), and the consents weighed."""
     record = admission.record
     if user.get("person") is not None:
         record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
-    record.consents = [f"Consent/{consent.id}" for consent in consents]
+    weighed = {each.consent.id for answer in answers for each in answer.evaluated}
+    record.consents = [f"Consent/{consent}" for consent in sorted(weighed)]
     record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
-    denied = next((answer for answer in answers if answer.outcome == DENY and answer.reason), None)
-    if denied is not None and denied.reason is not None:
-        record.refuse(denied.reason, f"no permit for {denied.category}")
+    denied = next((answer.reason for answer in answers if answer.outcome == DENY), None)
+    if denied is not None and as_of.is_now:
+        record.refuse(denied, record.details["decision"])
