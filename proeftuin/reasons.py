@@ -302,3 +302,6 @@ def page() -> str:
 
 if __name__ == "__main__":
     print(page())  # noqa: T201 - it is the output of the command
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
+)

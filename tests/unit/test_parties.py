@@ -71,13 +71,17 @@ def test_lookups_find_the_party_the_professional_and_the_client() -> None:
     assert SEED.client("999910000") is SEED.clients[0]
     assert SEED.client("999999205") is None
     assert SEED.professional("999999999") is None
-    with pytest.raises(SeedError, match="no party 'nobody'; there are cak, "):
+    with pytest.raises(SeedError, match="no party 'nobody'; there are apotheek-de-vijzel, "):
         SEED.party("nobody")
 
 
 def test_a_vendor_hosts_those_that_name_it_and_others_host_themselves() -> None:
-    assert [party.id for party in SEED.hosted("zorgsoft")] == ["verpleeghuis-avondrood", "thuiszorg-vliet"]
-    assert [party.id for party in SEED.hosted("carewave")] == ["verpleeghuis-de-brink", "huisartsenpraktijk-molenweg"]
+    assert [party.id for party in SEED.hosted("zorgsoft")] == [
+        "verpleeghuis-avondrood", "thuiszorg-vliet", "ggz-lindestreek", "paramedisch-centrum-de-kade",
+    ]  # fmt: skip
+    assert [party.id for party in SEED.hosted("carewave")] == [
+        "verpleeghuis-de-brink", "huisartsenpraktijk-molenweg", "apotheek-de-vijzel",
+    ]  # fmt: skip
     assert [party.id for party in SEED.hosted("ziekenhuis-de-linde")] == ["ziekenhuis-de-linde"]
     assert SEED.hosted("thuiszorg-vliet") == ()
 

@@ -1,13 +1,12 @@
 """The closed question: may this user see these categories of this holder's client? (logging-consent.md §7.4)."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from proeftuin.access.admission import Admission, Admitted
+from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
@@ -19,10 +18,9 @@ from proeftuin.legal_bases import called_on
 from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
-from services.consent import store
+from services.consent.asking import AsOf, answer
 from services.consent.categories import KNOWN
-from services.consent.decisions import DENY, Decision, Question, decide
-from services.consent.model import read_consent
+from services.consent.decisions import Question
 
 MOST_CATEGORIES = 32
 _CODE = re.compile(r"[A-Za-z0-9.-]{1,64}")  # what may stand in an audit event as purpose, person or role
@@ -39,23 +37,13 @@ def router(index_key: bytes) -> APIRouter:
         body = await admission.json_object()
         patient, question, categories = read_question(body)
         as_of = read_as_of(body.get("as_of"), instant(admission.tenant.clock.now()))
-        admission.record.patients = [patient]
-        admission.record.purpose = question.purpose
-        admission.record.details["category"] = " ".join(categories)
+        admission.record.patients, admission.record.purpose = [patient], question.purpose
         if question.holder_ura != admission.peer.ura:
             raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
-        token = store.patient_token(index_key, patient)
-        if as_of.is_now:
-            resources = await admission.tenant.database.read(store.of_patient, token)
-        else:
-            resources = await admission.tenant.database.read(store.known_at, token, as_of.known)
-            admission.record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
-        consents = [read_consent(resource, patient) for resource in resources]
-        answers = [decide(question, category, consents, as_of.valid) for category in categories]
-        _note(admission, body["user"], answers, as_of)
-        content: dict[str, Any] = {"decisions": [answer.as_json() for answer in answers]}
-        if not as_of.is_now:
-            content |= {"as_of": {"valid": as_of.valid, "known": as_of.known}}
+        answers = await answer(admission, index_key, patient, question, categories, _person(body["user"]), as_of)
+        content: dict[str, Any] = {"decisions": [each.as_json() for each in answers]}
+        if as_of is not None:
+            content["as_of"] = {"valid": as_of.valid, "known": as_of.known}
         return json_response(content, headers={"Cache-Control": "no-store"})
 
     return routes
@@ -98,13 +86,13 @@ def _check_whom(name: str, whom: dict[str, Any]) -> None:
         raise Refused(INVALID_REQUEST, f"{name}.ura is a string of 8 digits")
 
 
-def read_as_of(asked: Any, now: str) -> "AsOf":  # noqa: ANN401 - JSON is any
+def read_as_of(asked: Any, now: str) -> AsOf | None:  # noqa: ANN401 - JSON is any
     """Read `as_of`: absent (now), or `{"valid": moment, "known": moment}`, both in the past; raises Refused(INVALID_REQUEST).
 
     `valid` is the moment that is decided about, `known` the moment at which the register would have answered (default: `valid`).
     """
     if asked is None:
-        return AsOf(now, now, is_now=True)
+        return None
     if not isinstance(asked, dict) or "valid" not in asked or asked.keys() - {"valid", "known"}:
         raise Refused(INVALID_REQUEST, "as_of is an object with valid, and known if the register is to answer as of another moment")
     try:
@@ -116,23 +104,5 @@ def read_as_of(asked: Any, now: str) -> "AsOf":  # noqa: ANN401 - JSON is any
     return AsOf(valid, known)
 
 
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """The two moments of a question about the past, as UTC instants: what held at `valid`, as the register knew it at `known`."""
-
-    valid: str
-    known: str
-    is_now: bool = False
-
-
-def _note(admission: Admission, user: dict[str, Any], answers: list[Decision], as_of: AsOf) -> None:
-    """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), and the consents weighed."""
-    record = admission.record
-    if user.get("person") is not None:
-        record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
-    weighed = {each.consent.id for answer in answers for each in answer.evaluated}
-    record.consents = [f"Consent/{consent}" for consent in sorted(weighed)]
-    record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
-    denied = next((answer.reason for answer in answers if answer.outcome == DENY), None)
-    if denied is not None and as_of.is_now:
-        record.refuse(denied, record.details["decision"])
+def _person(user: dict[str, Any]) -> Person | None:
+    return Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura")) if user.get("person") is not None else None
