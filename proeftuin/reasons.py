@@ -218,6 +218,13 @@ REPRESENTATION = Reason(
     "forbidden",
     "Act for yourself, or as a representative whom the register knows, for a client of an age at which that is allowed.",
 )
+SIGNATURE_INVALID = Reason(
+    "signature_invalid",
+    400,
+    "invalid_request",
+    "security",
+    "Sign what you send with the key of the certificate of your connection, and change nothing after.",
+)
 CONSENT_UNAVAILABLE = Reason(
     "consent_unavailable",
     503,

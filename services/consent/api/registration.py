@@ -16,13 +16,15 @@ from proeftuin.fhir.search import carries_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, MALFORMED, NOT_FOUND, PARAMETER_UNKNOWN, SUBJECT_MISMATCH, Refused
 from services.consent import store
 from services.consent.model import patient_of, read_consent
+from services.consent.notifying import Notifying
 
 FHIR = ("application/fhir+json", "application/json")
 SCOPE = "patient/Consent.cruds"
 
 
-def router(index_key: bytes) -> APIRouter:
+def router(index_key: bytes, notifying: Notifying) -> APIRouter:
     """Return the routes by which a client manages consents; `index_key` makes the tokens that stand for BSNs."""
+    add, change = notifying.after(store.add), notifying.after(store.update)
     routes = guarded(fhir)
 
     def token_of(admission: Admission) -> str:
@@ -37,7 +39,8 @@ def router(index_key: bytes) -> APIRouter:
         token = token_of(admission)
         resource = _checked(admission, await admission.json_object()) | {"id": str(uuid.uuid4())}
         admission.record.data = [{"reference": f"Consent/{resource['id']}"}]
-        stored = await admission.write(store.add, resource, token, admission.tenant.clock.now())
+        stored = await admission.write(add, resource, token, admission.tenant.clock.now())
+        notifying.wake()
         return fhir_response(stored, 201, {"Location": f"{admission.tenant.audience}/fhir/Consent/{stored['id']}"})
 
     @routes.get("/fhir/Consent")
@@ -77,7 +80,8 @@ def router(index_key: bytes) -> APIRouter:
         _checked(admission, resource)
         admission.record.data = [{"reference": f"Consent/{consent_id}"}]
         if_match = admission.request.headers.get("if-match")
-        stored = await admission.write(store.update, resource, token, if_match, admission.tenant.clock.now())
+        stored = await admission.write(change, resource, token, if_match, admission.tenant.clock.now())
+        notifying.wake()
         return fhir_response(stored)
 
     return routes

@@ -71,7 +71,7 @@ async def test_no_permit_starts_after_the_answer_to_a_withdrawal(harness: Harnes
     consent = harness.seed.consents[0]
     token = own_token(harness, consent.client)
     async with harness.running(create_app(harness.settings, harness.wiring)):
-        for _ in range(5):
+        for _ in range(50):
             given = await harness.call(
                 "POST", "/fhir/Consent", party=PORTAL, token=token, json=consent_resource(harness.seed, consent)
             )
