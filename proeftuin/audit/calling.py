@@ -24,7 +24,8 @@ from proeftuin.transport.tracing import CURRENT, Trace
 class About:
     """What only the caller knows of a call: on whose data (BSNs), for whom and for what.
 
-    `intake`: the call brings audit events to the log, which neither end logs.
+    `intake`: the call brings audit events to the log, which neither end logs. `interaction`: what the call is, where the address
+    is one that another chose (a notification) and says nothing of it.
     """
 
     patients: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class About:
     purpose: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     intake: bool = False
+    interaction: Interaction | None = None
 
 
 NOTHING = About()
@@ -59,7 +61,7 @@ class Caller:
 
         Raises Unreachable, UndeclaredInteractionError, and what the database raises.
         """
-        interaction = interactions.of(method, url)
+        interaction = about.interaction or interactions.of(method, url)
         kind = None if about.intake else interaction.event
         exchange = CURRENT.get()
         trace = (exchange or Trace.new()).child()

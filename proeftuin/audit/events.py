@@ -83,6 +83,9 @@ DECISION = EventType(
 EVALUATION = EventType(
     REST, {"system": _PROEFTUIN, "code": "evaluate", "display": "Evaluate blinded pseudonym"}, "E", APPLICATION, SOURCE, RECIPIENT
 )
+NOTIFICATION = EventType(
+    REST, {"system": _PROEFTUIN, "code": "notify", "display": "Notify a subscriber"}, "E", SOURCE, DESTINATION, AUTHOR
+)
 VALIDATED_QUESTION = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "validated-question", "display": "KIK-V validated question"},
     "E", SOURCE, DESTINATION, RECIPIENT,

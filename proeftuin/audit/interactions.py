@@ -37,6 +37,7 @@ _FHIR: dict[tuple[str, str], EventType | None] = {  # what follows the resource 
     ("GET", "/_history"): events.HISTORY,
     ("GET", "/{}/_history"): events.HISTORY,
     ("GET", "/{}/_history/{}"): events.READ,
+    ("GET", "/$processingStatus"): UNLOGGED,
 }
 _LOG: dict[tuple[str, str], EventType | None] = {  # of AuditEvent: the log does not log its own intake
     ("POST", ""): UNLOGGED,
@@ -54,6 +55,11 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("GET", "/jwks", UNLOGGED),
     ("GET", "/.well-known/.*", UNLOGGED),
     ("POST", "/decisions", events.DECISION),
+    ("POST", "/mitz/geslotenautorisatievraag/xacml3", events.DECISION),
+    ("POST", "/mitz/openautorisatievraag", events.SEARCH),
+    ("POST", "/mitz/check/.+", UNLOGGED),
+    ("GET", "/sandbox/levers", UNLOGGED),
+    ("PUT", "/sandbox/levers/[^/]+", UNLOGGED),
     ("POST", "/evaluate", events.EVALUATION),
     ("POST", "/oprf/eval", events.EVALUATION),
     ("PUT", "/recipients/[^/]+", events.UPDATE),
@@ -82,7 +88,7 @@ def of(method: str, url: str) -> Interaction:
         raise UndeclaredInteractionError(f"{method} {path}: add what is logged of it to proeftuin/audit/interactions.py")
     kind, rest = match["type"], match["rest"]
     table = _LOG if kind == "AuditEvent" else _FHIR
-    shape = re.sub(r"/(?!_)[^/]+", "/{}", rest)
+    shape = re.sub(r"/(?![_$])[^/]+", "/{}", rest)
     if (method, shape) not in table:
         raise UndeclaredInteractionError(f"{method} {path}: no interaction of FHIR that this network has")
     named = "{}" in shape and not any(map(is_bsn, rest.split("/")))

@@ -11,6 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from proeftuin.audit import events
+from proeftuin.audit.calling import About
+from proeftuin.audit.interactions import Interaction
 from proeftuin.clock import instant
 from proeftuin.tenant import Tenant
 from proeftuin.transport.client import Unreachable
@@ -24,6 +27,7 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between two tries, doubling
 LOOK = 1.0  # seconds between two looks when nobody woke the courier
 _XML = "application/fhir+xml"
+_TOLD = Interaction(events.NOTIFICATION)
 
 
 def notify(connection: sa.Connection, token: str, patient: str, now: str, late: str) -> None:
@@ -39,10 +43,9 @@ def notify(connection: sa.Connection, token: str, patient: str, now: str, late: 
         as_xml = "xml" in channel.get("payload", _XML)
         body = to_xml(content) if as_xml else json.dumps(content, ensure_ascii=False).encode()
         media_type = _XML if as_xml else "application/fhir+json"
-        notice = Notice(subscriptions.new_id(), f"{each.id}", each.owner, channel["endpoint"], media_type, body)
-        again = [Notice(subscriptions.new_id(), notice.line, notice.owner, notice.url, notice.content_type, body)]
-        times = [notice, *(again if "duplicate_notification" in pulled else [])]
-        subscriptions.put(connection, times, late if "late_notification" in pulled else now)
+        times = 2 if "duplicate_notification" in pulled else 1
+        told = [Notice(subscriptions.new_id(), each.id, patient, channel["endpoint"], media_type, body) for _ in range(times)]
+        subscriptions.put(connection, told, late if "late_notification" in pulled else now)
 
 
 @dataclass(slots=True)
@@ -81,15 +84,16 @@ class Notifying:
         self.wake_.set()
 
     async def round(self) -> int:
-        """Try the first notice of each line that is due; returns how many were taken."""
+        """Try the first notice of each subscription that is due; returns how many were taken."""
         due = await self.tenant.database.read(subscriptions.heads, instant(self.tenant.clock.now()))
         return sum(await asyncio.gather(*map(self._tell, due)))
 
     async def _tell(self, notice: Notice) -> bool:
         try:
             answer = await self.tenant.client.request(
-                "POST", notice.url, body=notice.body, content_type=notice.content_type, headers={"X-Request-Id": notice.id}
-            )
+                "POST", notice.url, body=notice.body, content_type=notice.content_type,
+                about=About((notice.patient,), interaction=_TOLD),
+            )  # fmt: skip
             taken, why = 200 <= answer.status < 300, f"status {answer.status}"
         except Unreachable as error:
             taken, why = False, str(error)

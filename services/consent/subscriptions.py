@@ -26,8 +26,8 @@ notices = sa.Table(  # what a change of consents makes to be told, in the transa
     metadata,
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("line", sa.String(140), nullable=False),  # receiver and client: what is told within a line stays in order
-    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("subscription", sa.String(36), nullable=False, index=True),  # of one client: what it is told stays in order
+    sa.Column("patient", sa.String(9), nullable=False),  # BSN, for the audit event of the telling
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("content_type", sa.String(64), nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
@@ -59,8 +59,8 @@ class Notice:
     """One message that waits to be told."""
 
     id: str
-    line: str
-    owner: str
+    subscription: str
+    patient: str
     url: str
     content_type: str
     body: bytes
@@ -112,8 +112,8 @@ def put(connection: sa.Connection, found: list[Notice], due: str) -> None:
             notices.insert(),
             [
                 {
-                    "id": each.id, "line": each.line, "owner": each.owner, "url": each.url, "content_type": each.content_type,
-                    "body": each.body, "attempts": 0, "due": due,
+                    "id": each.id, "subscription": each.subscription, "patient": each.patient, "url": each.url,
+                    "content_type": each.content_type, "body": each.body, "attempts": 0, "due": due,
                 }
                 for each in found
             ],
@@ -121,11 +121,11 @@ def put(connection: sa.Connection, found: list[Notice], due: str) -> None:
 
 
 def heads(connection: sa.Connection, now: str) -> list[Notice]:
-    """Return the first notice of each line, when it is due."""
-    first = sa.select(sa.func.min(notices.c.position).label("position")).group_by(notices.c.line).subquery()
+    """Return the first notice of each subscription, when it is due."""
+    first = sa.select(sa.func.min(notices.c.position).label("position")).group_by(notices.c.subscription).subquery()
     statement = sa.select(notices).join(first, first.c.position == notices.c.position).where(notices.c.due <= now)
     return [
-        Notice(row.id, row.line, row.owner, row.url, row.content_type, bytes(row.body), row.attempts)
+        Notice(row.id, row.subscription, row.patient, row.url, row.content_type, bytes(row.body), row.attempts)
         for row in connection.execute(statement.order_by(notices.c.position))
     ]
 

@@ -289,6 +289,9 @@ async def test_every_change_is_told_in_order_until_it_is_taken(harness: Harness)
             await asyncio.sleep(0.05)
         harness.clock.forward(seconds=10)
         heard = await receiver.hear(3)
+        told = [event for event in await harness.logged() if event["subtype"][0]["code"] == "notify"]
+    assert [event["outcome"] for event in told].count("0") == 3  # each telling is logged by who tells, with the client
+    assert all(json.dumps(event).count(CLIENT) == 1 for event in told)
     bundles = [json.loads(body) for _, _, body in heard]
     assert len({identifier for identifier, _, _ in heard}) == 3
     rest = ["RPZAC001", "RPZAC003", "RPZAC004", "RPZAC005", "RPZAC103"]
