@@ -23,7 +23,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
     return service.app(
         "Proeftuin consent",
         [
-            registration.router(index_key, notifying),
+            registration.router(index_key, service.seed, notifying),
             decisions.router(index_key),
             closed_question.router(index_key, service.seed),
             closed_question.check_router(),

@@ -59,7 +59,7 @@ class Weighed:
 
     consent: Consent
     specificity: Specificity
-    effect: str  # permit, deny, withdrawn, expired
+    effect: str  # permit, deny, withdrawn, proposed, expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ def _weighed(aimed: list[Consent], category: str, now: str) -> list[Weighed]:
 
 
 def _effect(consent: Consent, now: str) -> str:
-    if consent.withdrawn:
-        return "withdrawn"
+    if consent.withdrawn or consent.proposed:
+        return "withdrawn" if consent.withdrawn else "proposed"
     return (PERMIT if consent.permit else DENY) if consent.valid_at(now) else "expired"
 
 
@@ -184,10 +184,10 @@ def _ids(weighed: list[Weighed]) -> tuple[str, ...]:
 
 def _why_none(aimed: list[Consent], evaluated: tuple[Weighed, ...], now: str) -> Reason:
     """Say why nothing permits: what once did, or would have for another category."""
-    once = [each for each in evaluated if each.consent.permit]
+    once = [each for each in evaluated if each.consent.permit and each.effect != "proposed"]
     if any(each.effect == "withdrawn" for each in once):
         return CONSENT_WITHDRAWN
     if once:
         return CONSENT_EXPIRED
-    live = any(consent.permit and not consent.withdrawn and consent.valid_at(now) for consent in aimed)
+    live = any(consent.permit and not (consent.withdrawn or consent.proposed) and consent.valid_at(now) for consent in aimed)
     return CONSENT_CATEGORY if live else NO_CONSENT

@@ -19,7 +19,7 @@ PRIVACY = (_TERMINOLOGY + "consentscope", "patient-privacy")
 TREATMENT = (_TERMINOLOGY + "v3-ActReason", "TREAT")
 HOLDER_ROLE, USER_ROLE = "CST", "IRCP"
 UNREAD = ("action", "securityLabel", "code", "dataPeriod", "data", "provision")  # would narrow what the provision says
-ACTIVE = "active"
+ACTIVE, PROPOSED, INACTIVE = "active", "proposed", "inactive"
 _CODES = {CATEGORY_SYSTEM: CATEGORIES, GROUP_SYSTEM: GROUPS}
 
 
@@ -52,6 +52,7 @@ class Consent:
     withdrawn: bool = False
     start: str | None = None
     end: str | None = None
+    proposed: bool = False  # one of the two who decide together has yet to say so
 
     def valid_at(self, now: str) -> bool:
         """Tell whether `now` (a UTC instant) is in the period."""
@@ -72,7 +73,8 @@ def read_consent(resource: dict[str, Any], patient: str) -> Consent:
         holder=_whom(provision, HOLDER_ROLE),
         user=_whom(provision, USER_ROLE),
         categories=frozenset(coding["code"] for coding in provision["class"]),
-        withdrawn=resource["status"] != ACTIVE,
+        withdrawn=resource["status"] == INACTIVE,
+        proposed=resource["status"] == PROPOSED,
         start=start,
         end=end,
     )
@@ -88,7 +90,7 @@ def patient_of(resource: dict[str, Any]) -> str | None:
 def _faults(resource: dict[str, Any], patient: str) -> Iterator[Issue]:
     if patient_of(resource) != patient:
         yield _issue("Consent.patient.identifier", "the client of the token")
-    if resource["status"] not in (ACTIVE, "inactive"):
+    if resource["status"] not in (ACTIVE, PROPOSED, INACTIVE):
         yield _issue("Consent.status", "active, or inactive to withdraw it")
     if "implicitRules" in resource:
         yield _issue("Consent.implicitRules", "absent: no rules are known here")
