@@ -18,7 +18,7 @@ from tests.harness import Harness
 TODAY, CLIENT, OTHER = date(2026, 6, 1), "999910000", "999918138"
 ALONE, TOGETHER = Standing.ALONE, Standing.TOGETHER
 CHILD, MOTHER, YOUTH, WARD, CURATOR, HOLDER = (
-    "999943558", "999945750", "999947941", "999950150", "999927528", "verpleeghuis-avondrood",
+    "999937121", "999937881", "999938642", "999939427", "999927528", "verpleeghuis-avondrood",
 )  # fmt: skip
 
 
