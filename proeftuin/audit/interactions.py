@@ -38,6 +38,7 @@ _FHIR: dict[tuple[str, str], EventType | None] = {  # what follows the resource 
     ("GET", "/{}/_history"): events.HISTORY,
     ("GET", "/{}/_history/{}"): events.READ,
     ("GET", "/$processingStatus"): UNLOGGED,
+    ("POST", "/$convert"): UNLOGGED,
 }
 _LOG: dict[tuple[str, str], EventType | None] = {  # of AuditEvent: the log does not log its own intake
     ("POST", ""): UNLOGGED,

@@ -9,7 +9,7 @@ from proeftuin.access.rendering import fhir
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
-from services.consent.api import closed_question, decisions, levers, open_question, registration, subscription
+from services.consent.api import closed_question, conversion, decisions, levers, open_question, registration, subscription
 from services.consent.notifying import Notifying
 
 
@@ -24,6 +24,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         "Proeftuin consent",
         [
             registration.router(index_key, service.seed, notifying),
+            conversion.router(),
             decisions.router(index_key),
             closed_question.router(index_key, service.seed),
             closed_question.check_router(),
