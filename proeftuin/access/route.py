@@ -82,6 +82,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
                 if token.patient is not None:
                     record.patients = [token.patient]
+            enforcement.check_scope(token, requirement)
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission
