@@ -48,10 +48,12 @@ class Network:
     apps: dict[str, FastAPI] = field(default_factory=dict)
     _taken: list[dict[str, Any]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
-    _callers: list[tuple[Caller, Database]] = field(default_factory=list)
+    _callers: list[Caller] = field(default_factory=list)
 
     async def start(self) -> None:
         """Prepare, serve and fill: the directory, the consents, and the records of two clients."""
+        self._outbox = Database(f"sqlite:///{self.path / 'callers.sqlite'}")
+        outbox.metadata.create_all(self._outbox.engine)
         self.home = Home(self.path)
         self.home.prepare(Path(__file__).parents[3] / "parties.toml", self.base_port)
         self._servers = []
@@ -69,9 +71,9 @@ class Network:
 
     async def stop(self) -> None:
         """Stop serving and close what was opened."""
-        for caller, database in self._callers:
+        for caller in self._callers:
             await caller.close()
-            await database.close()
+        await self._outbox.close()
         for server, _ in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._serving)
@@ -88,12 +90,10 @@ class Network:
         """A system of `party` that calls, with its own certificate unless `context` has another."""
         folder = self.home.party_folder(party)
         context = context or client_context(folder / "certificate.pem", folder / "certificate.key", Trust(self.home.trust))
-        database = Database(f"sqlite:///{self.path / f'caller-{len(self._callers)}.sqlite'}")
-        outbox.metadata.create_all(database.engine)
         seed = self.home.seed.party(party)
         here = System(seed.identifiers[0], seed.name, "127.0.0.1")
-        caller = Caller(PeerClient(context), here, seed.client_id, database, CLOCK, lambda: None)
-        self._callers.append((caller, database))
+        caller = Caller(PeerClient(context), here, seed.client_id, self._outbox, CLOCK, lambda: None)
+        self._callers.append(caller)
         return caller
 
     def context(self, certificate: tuple[Path, Path] | None) -> ReloadingContext:
@@ -107,7 +107,7 @@ class Network:
             Trust(self.home.trust).load_into(context)
             return context
 
-        return ReloadingContext.of(server=False, build=build, stamp=lambda: None)
+        return ReloadingContext.of(server=False, build=build, stamp=lambda: 0)
 
     def peer(self, party: str) -> Peer:
         """Who the certificate of a party's system names."""
@@ -134,10 +134,9 @@ class Network:
             for tenant in service.tenants.values():
                 while await tenant.courier._round():
                     pass
-        for _, database in self._callers:
-            waiting = await database.read(outbox.oldest, 10_000)
+        if waiting := await self._outbox.read(outbox.oldest, 10_000):
             self._taken += [event for _, event in waiting]
-            await database.write(outbox.forget, [position for position, _ in waiting])
+            await self._outbox.write(outbox.forget, [position for position, _ in waiting])
         self._taken += await self._erasures()
         fresh = {event["id"]: event for event in self._taken if event["id"] not in self._known}
         self._known |= fresh.keys()

@@ -180,7 +180,7 @@ async def test_a_handshake_that_is_refused_leaves_one_event_at_both_ends(play: P
         "certificate_revoked": revoked,
     }
     for reason, caller in shown.items():
-        hop = Hop(NODE, HOSPITAL, instance.operator, reason=reason)
+        hop = Hop(NODE, HOSPITAL, play.network.services[instance.name].operator.party.id, reason=reason)
         for method, path, url, *_ in play.routes(service):
             with pytest.raises(Unreachable):
                 await caller.request(method, url, about=About((CLIENT,)))
@@ -206,8 +206,9 @@ async def test_a_body_that_cannot_be_leaves_one_event_at_both_ends(play: Play, s
             else:  # a caller of ours sends no such batch
                 continue
             served = (CLIENT,) if requirement.patient else ()  # who stands in the body is not known yet
-            hop = Hop(ROUTES[service][method, path], request.party, tenant.party.id, request.about, served, reason,
-                      refused_as=REFUSED)  # fmt: skip
+            server = request.hops[0].server if request.hops else tenant.party.id
+            kind = ROUTES[service][method, path]
+            hop = Hop(kind, request.party, server, request.about, served, reason, refused_as=REFUSED)
             await play.make(replace(request, sent=sent, hops=[hop]), f"{method} {path} {reason}", fine=False)
 
 
@@ -216,7 +217,7 @@ async def test_no_route_leaves_one_event_at_the_end_that_is_asked(play: Play) ->
     for service in ROUTES:
         base = play.network.instance(service, PARTY.get(service)).base_url
         for method, url, reason in (("GET", f"{base}/nowhere", "not_found"), ("DELETE", f"{base}/health", "method_not_allowed")):
-            answer = await play.caller(HOSPITAL).peers.request(method, url)
+            answer = await play.caller(HOSPITAL).peers.request(method, url, trace=Trace.new())
             assert answer.headers["X-Reason"] == reason
             (event,) = await play.network.events()
             assert (play.reader.told(event).end, play.reader.told(event).kind) == ("serving", REFUSED)
