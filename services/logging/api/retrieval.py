@@ -57,14 +57,19 @@ def router(index_key: bytes) -> APIRouter:
     @require(SCOPE, event=AUDIT_LOG_USED)
     async def read(admission: Admitted, event_id: str) -> Response:
         """Read one event of the caller's own."""
-        observer = "|".join(admission.peer.identifier)
-        row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
-        if row is None:
-            raise Refused(NOT_FOUND, "the caller has no event with this id")
-        admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
-        return fhir_response(row.resource)
+        return fhir_response(await own(admission, event_id))
 
     return routes
+
+
+async def own(admission: Admission, event_id: str) -> dict[str, Any]:
+    """Return one event of the caller's own; raises Refused(NOT_FOUND)."""
+    admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
+    observer = "|".join(admission.peer.identifier)
+    row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
+    if row is None:
+        raise Refused(NOT_FOUND, "the caller has no event with this id")
+    return row.resource
 
 
 async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, asked: str) -> Response:
