@@ -126,7 +126,7 @@ def test_tls_refusals_are_in_the_log(log: list[dict[str, Any]]) -> None:
 def test_each_end_of_the_exchange_tells_its_part(network: Home, played: tuple[bool, Hops], log: list[dict[str, Any]]) -> None:
     parts = cast(network.seed)
     trace = next(hop.trace_id for hop in played[1].all if hop.what == "read Condition")
-    observers = {event["source"].get("site") for event in log if trace in json.dumps(event.get("extension"))}
+    observers = {event["source"]["observer"].get("display") for event in log if trace in json.dumps(event.get("extension"))}
     services = {"register", "verwijsindex", "pseudoniemendienst", "toestemmingsregister", "stelsel"}
     names = {party.name for party in network.seed.parties if party.kind in services}
     assert observers >= names | {parts.hospital.name, parts.holder.name}

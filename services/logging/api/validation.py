@@ -9,7 +9,7 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import AUDIT_LOG_USED
+from proeftuin.audit.events import AUDIT_EVENT_READ
 from proeftuin.fhir.outcome import operation_outcome
 from proeftuin.reasons import MALFORMED, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.logging.api import intake, retrieval
@@ -32,7 +32,7 @@ def router() -> APIRouter:
         return _answer(event, _asked(profile))
 
     @routes.get("/fhir/AuditEvent/{event_id}/$validate")
-    @require(retrieval.SCOPE, event=AUDIT_LOG_USED)
+    @require(retrieval.SCOPE, event=AUDIT_EVENT_READ)
     async def validate_stored(admission: Admitted, event_id: str) -> Response:
         """Judge an event of the caller's own as it stands in the log; `profile` may name one beside its claims."""
         parameters = admission.request.query_params.multi_items()

@@ -31,6 +31,7 @@ def router() -> APIRouter:
             raise Refused(INVALID_REQUEST, f"the key: {error}") from error
         organization = admission.peer.client_id
         admission.record.details |= {"recipient": organization, "recipient_scope": scope}
+        admission.record.data = [{"identifier": {"value": f"{organization}/{scope}"}, "display": "recipient key"}]
         now = admission.tenant.clock.now()
         first = await admission.write(store.register, organization, scope, dict(key.as_dict(private=False)), now)
         return json_response({"organization": organization, "scope": scope}, 201 if first else 200)
