@@ -86,6 +86,7 @@ SEARCH = _rest("search-type", "E", SOURCE, DESTINATION, RECIPIENT, "Query")
 CREATE = _rest("create", "C", SOURCE, DESTINATION, AUTHOR, "Create", CREATED)
 UPDATE = _rest("update", "U", SOURCE, DESTINATION, AUTHOR, "Update", AMENDED)
 DELETE = _rest("delete", "D", APPLICATION, CUSTODIAN, AUTHOR, "Delete", REMOVED)
+HISTORY = EventType(REST, {"system": _INTERACTION, "code": "history-type"}, "E", SOURCE, DESTINATION, RECIPIENT)
 TRANSACTION = EventType(REST, {"system": _INTERACTION, "code": "transaction"}, "E", SOURCE, DESTINATION, AUTHOR, lifecycle=IMPORTED)
 
 _PROEFTUIN = "https://proeftuin.example/CodeSystem/event"

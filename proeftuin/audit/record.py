@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,13 +49,24 @@ class System:
     thumbprint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a Bundle, a restful interaction of its own: on which clients (BSNs), and which data ("List/1", or a type)."""
+
+    event: EventType
+    patients: tuple[str, ...]
+    data: str
+    details: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Record:
     """One event in the making. `observer` is the end that logs: the same object as `client` or `server`.
 
-    `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them. `person` acted, on
-    behalf of `responsible` under a mandate. `token` is the URN of a jti, `policies` are the URNs of the rules that the request was
-    held against. `consents` are references, or the URN of a policy that stands in the place of one.
+    `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them. `entries` are those of
+    a Bundle: once they are carried out each has events of its own, beside the one of the Bundle, which then names no client.
+    `person` acted, on behalf of `responsible` under a mandate. `token` is the URN of a jti, `policies` are the URNs of the rules
+    that the request was held against. `consents` are references, or the URN of a policy that stands in the place of one.
     """
 
     event: EventType
@@ -65,26 +76,35 @@ class Record:
     observer: System
     patients: list[str] = field(default_factory=list)
     person: Person | None = None
-    responsible: Person | None = None
     purpose: str | None = None
     token: str | None = None
-    policies: list[str] = field(default_factory=list)
     client_id: str | None = None
     query: bytes | None = None
     description: str | None = None
     data: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     consents: list[str] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
     outcome: str = SUCCESS
     reason: Reason | None = None
     outcome_detail: str | None = None
+    responsible: Person | None = None
+    policies: list[str] = field(default_factory=list)
 
     def refuse(self, reason: Reason, detail: str, outcome: str = SERIOUS_FAILURE) -> None:
         """Make this the event of a refusal."""
         self.outcome, self.reason, self.outcome_detail = outcome, reason, detail
 
     def to_events(self, recorded: datetime) -> list[dict[str, Any]]:
-        """Return the AuditEvent resources, one for each patient or one without, each with a new id."""
+        """Return the AuditEvent resources, one for each patient or one without, each with a new id; those of the entries follow."""
+        if self.entries and self.outcome == SUCCESS:
+            whole = replace(self, patients=[], entries=[])
+            parts = [
+                replace(whole, event=each.event, patients=list(each.patients), data=[named_data(each.data)],
+                        details=self.details | each.details)
+                for each in self.entries
+            ]  # fmt: skip
+            return [event for record in (whole, *parts) for event in record.to_events(recorded)]
         named: list[str | None] = [*self.patients]
         return [self._event(recorded, patient) for patient in named or [None]]
 
@@ -98,7 +118,7 @@ class Record:
             "extension": [
                 {"url": OWN + "traceparent", "valueString": self.trace.traceparent},
                 {"url": _KOPPELTAAL + "trace-id", "valueId": self.trace.trace_id},
-                {"url": _KOPPELTAAL + "request-id", "valueId": self.trace.span_id},
+                {"url": _KOPPELTAAL + "request-id", "valueId": self.trace.request_id},
             ],
             "type": self.event.type,
             "subtype": [self.event.subtype],
@@ -152,9 +172,7 @@ class Record:
             server["network"] = _network(self.server.address)
         if self.client.thumbprint is not None:
             client["extension"] = [{"url": OWN + "certificate-thumbprint", "valueString": self.client.thumbprint}]
-        policies = [*([self.token] if self.token else []), *self.policies]
-        if policies:
-            client["policy"] = policies
+        client["policy"] = [*([self.token] if self.token else []), *(self.policies or policy_urns("certificate"))]
         return [client, server] if alone else [client, server, *self._people()]
 
     def _client(self) -> dict[str, Any]:
@@ -192,7 +210,7 @@ class Record:
         entities: list[dict[str, Any]] = []
         if not closed:
             kind = {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
-            entities.append({"type": kind, "what": {"identifier": {"value": self.trace.span_id}}})
+            entities.append({"type": kind, "what": {"identifier": {"value": self.trace.request_id}}})
         if patient is not None:
             who = {"type": "Patient", "identifier": {"system": BSN_SYSTEM, "value": patient}}
             entities.append({**_kind("1", "1"), "what": who})
@@ -216,6 +234,11 @@ class Record:
 def policy_urns(*rules: str, of: str | None = None) -> list[str]:
     """Return the URNs by which events name rules: in version `of` of their own, or in that of the network."""
     return [f"urn:proeftuin:policy:{of or __version__}:{rule}" for rule in rules]
+
+
+def named_data(data: str) -> dict[str, Any]:
+    """Return the FHIR Reference to "List/1"; of a type alone, what is known: the type."""
+    return {"reference": data} if "/" in data else {"type": data}
 
 
 def _who(system: System) -> dict[str, Any]:
