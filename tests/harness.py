@@ -138,7 +138,8 @@ class Harness:
             assert [
                 issue.diagnostics for issue in validate(event) if issue.severity in ("error", "fatal")
             ] == []  # else no log takes it
-            assert told_wrong(event) == []
+            wrong = told_wrong(event)
+            assert not wrong, f"{event['type']['code']} {event['subtype'][0]['code']} {event['outcome']}: {wrong}"
         return list({event["id"]: event for event in found}.values())
 
 

@@ -41,7 +41,7 @@ class EventType:
     `profile` is the id of the BALP profile of a success, of which a REST one has a Patient variant. `bearer`: who used
     the token that an event names: the user (the client when there is none), the client alone, or nobody, since the event is about
     the token. `purpose` is the v3-ActReason of a success that names none, `lifecycle` what happens to the data, `source` the kind
-    of system that serves.
+    of system that serves, `about` what it is about when neither data nor a query is named.
     """
 
     type: Coding
@@ -55,6 +55,7 @@ class EventType:
     purpose: str | None = "HOPERAT"
     lifecycle: str | None = None
     source: str = APPLICATION_SERVER
+    about: str | None = None
 
     @property
     def is_rest(self) -> bool:
@@ -85,9 +86,12 @@ READ = _rest("read", "R", DESTINATION, SOURCE, RECIPIENT, "Read", USED)
 SEARCH = _rest("search-type", "E", SOURCE, DESTINATION, RECIPIENT, "Query")
 CREATE = _rest("create", "C", SOURCE, DESTINATION, AUTHOR, "Create", CREATED)
 UPDATE = _rest("update", "U", SOURCE, DESTINATION, AUTHOR, "Update", AMENDED)
+RECIPIENT_KEY = replace(UPDATE, about="public key of a recipient")
 DELETE = _rest("delete", "D", APPLICATION, CUSTODIAN, AUTHOR, "Delete", REMOVED)
 HISTORY = EventType(REST, {"system": _INTERACTION, "code": "history-type"}, "E", SOURCE, DESTINATION, RECIPIENT)
-TRANSACTION = EventType(REST, {"system": _INTERACTION, "code": "transaction"}, "E", SOURCE, DESTINATION, AUTHOR, lifecycle=IMPORTED)
+TRANSACTION = EventType(
+    REST, {"system": _INTERACTION, "code": "transaction"}, "E", SOURCE, DESTINATION, AUTHOR, lifecycle=IMPORTED, about="Bundle"
+)
 
 _PROEFTUIN = "https://proeftuin.example/CodeSystem/event"
 TOKEN_REQUEST = EventType(
@@ -115,20 +119,26 @@ DECISION = EventType(
     source=SECURITY_SERVER,
 )  # fmt: skip
 EVALUATION = EventType(
-    REST, {"system": _PROEFTUIN, "code": "evaluate", "display": "Evaluate blinded pseudonym"}, "E", APPLICATION, SOURCE, RECIPIENT
+    REST,
+    {"system": _PROEFTUIN, "code": "evaluate", "display": "Evaluate blinded pseudonym"},
+    "E",
+    APPLICATION,
+    SOURCE,
+    RECIPIENT,
+    about="blinded pseudonym",
 )
 VALIDATED_QUESTION = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "validated-question", "display": "KIK-V validated question"},
-    "E", SOURCE, DESTINATION, RECIPIENT,
+    "E", SOURCE, DESTINATION, RECIPIENT, about="validated question",
 )  # fmt: skip
 AUDIT_LOG_USED = EventType(
     dcm("110101", "Audit Log Used"), {"system": _INTERACTION, "code": "search-type"}, "R", DESTINATION, SOURCE, RECIPIENT,
-    lifecycle=USED,
+    lifecycle=USED, about="audit log",
 )  # fmt: skip
 AUDIT_EVENT_READ = replace(AUDIT_LOG_USED, subtype={"system": _INTERACTION, "code": "read"})
 ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
-    "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED,
+    "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED, about="audit log",
 )  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT

@@ -58,7 +58,7 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("POST", "/decisions", events.DECISION),
     ("POST", "/evaluate", events.EVALUATION),
     ("POST", "/oprf/eval", events.EVALUATION),
-    ("PUT", "/recipients/[^/]+", events.UPDATE),
+    ("PUT", "/recipients/[^/]+", events.RECIPIENT_KEY),
     ("POST", "/sparql", events.VALIDATED_QUESTION),
     ("GET", "/sparql/questions", UNLOGGED),
     ("POST", "/inzage/logging", events.AUDIT_LOG_USED),

@@ -217,7 +217,8 @@ class Record:
         if self.query is not None:
             query = {**_kind("2", "24"), "query": base64.b64encode(self.query or b"?").decode()}
             entities.append(query | ({"description": self.description} if self.description is not None else {}))
-        for what in self.data:
+        unnamed = not self.data and self.query is None and self.event.about is not None
+        for what in [{"display": self.event.about}] if unnamed else self.data:
             cycle = {} if self.event.lifecycle is None else {"lifecycle": _code("dicom-audit-lifecycle", self.event.lifecycle)}
             entities.append({**_kind("2", "4"), **cycle, "what": what})
         entities += [_consent(each) for each in self.consents]

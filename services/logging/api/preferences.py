@@ -25,6 +25,11 @@ class Preferences:
         return cls(found.get(_REPORT[0]) == _REPORT[1], found.get(_STRICT[0]) == _STRICT[1])
 
     @property
+    def any(self) -> bool:
+        """Whether there is a report to make."""
+        return self.report or self.strict
+
+    @property
     def applied(self) -> dict[str, str]:
         """The header that says which were honoured (RFC 7240 §3)."""
         honoured = [f"{name}={value}" for (name, value), held in ((_REPORT, self.report), (_STRICT, self.strict)) if held]

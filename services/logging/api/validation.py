@@ -59,7 +59,7 @@ def _parameters(content: dict[str, Any]) -> tuple[dict[str, Any], object]:
     parameters = content.get("parameter")
     if not (isinstance(parameters, list) and all(isinstance(each, dict) for each in parameters)):
         raise Refused(MALFORMED, "Parameters has a list of parameter")
-    found = {each.get("name"): each for each in parameters}
+    found = {str(each.get("name")): each for each in parameters}
     if len(found) < len(parameters) or found.keys() - {"resource", "profile", "mode"}:
         raise Refused(PARAMETER_UNKNOWN, "$validate takes resource, profile and mode, each once")
     resource = found.get("resource", {}).get("resource")

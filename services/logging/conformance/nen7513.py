@@ -135,6 +135,14 @@ def _failed(event: Node) -> bool:
     return event.get("outcome") in _FAILURES
 
 
+def _claims(event: Node, *parts: str) -> bool:
+    return any(part in url for url in event.get("meta", {}).get("profile", []) for part in parts)
+
+
+def _subtypes(event: Node) -> set[str]:
+    return {str(each.get("code")) for each in event.get("subtype", [])}
+
+
 def _caller_known(event: Node) -> bool:
     """A refusal may be of someone who did not say who it was: no certificate, or one that names nobody."""
     named = any("identifier" in agent.get("who", {}) for agent in event["agent"] if agent.get("requestor") is True)
@@ -142,7 +150,7 @@ def _caller_known(event: Node) -> bool:
 
 
 def _on_a_client(event: Node) -> bool:
-    claimed = any("BasicAudit.Patient" in url or "PrivacyDisclosure" in url for url in event.get("meta", {}).get("profile", []))
+    claimed = _claims(event, "BasicAudit.Patient", "PrivacyDisclosure")
     kinds = {reference_type(entity.get("what")) for entity in event.get("entity", [])}
     return not _failed(event) and (claimed or bool(kinds & _ON_A_CLIENT))
 
@@ -156,9 +164,11 @@ CONDITIONS: dict[str, Callable[[Node], bool]] = {
         agent.get("who", {}).get("identifier", {}).get("system") != BSN_SYSTEM for agent in _at(event, "agent[person]")
     ),
     "under a mandate": lambda event: bool(_at(event, "agent[responsible]")),
-    "over a connection": lambda event: "110126" not in {each.get("code") for each in event.get("subtype", [])},  # refused by TLS
-    "decided on consent": lambda event: "AuthZ-Consent" in {each.get("code") for each in event.get("subtype", [])},
+    "over a connection": lambda event: "110126" not in _subtypes(event),  # refused by TLS
+    "decided on consent": lambda event: (
+        "AuthZ-Consent" in _subtypes(event) and (not _failed(event) or _claims(event, "AuthZconsent"))
+    ),
     "on a client": _on_a_client,
     "data given": lambda event: not _failed(event) and event["type"].get("code") not in _SECURITY,
-    "searched": lambda event: any(str(each.get("code")).startswith("search") for each in event.get("subtype", [])),
+    "searched": lambda event: not _failed(event) and any(code.startswith("search") for code in _subtypes(event)),
 }

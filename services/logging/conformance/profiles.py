@@ -9,6 +9,7 @@ from importlib import resources
 
 CANONICAL = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/"
 Code = tuple[str | None, str]  # system and code; without a system it is the value itself
+_REPEATING = {"agent", "detail", "entity", "extension", "policy", "subtype"}  # of all else R4 has one at most
 _KEYWORDS = re.compile(r"closed|=|@\w+|only|same|form|\d+\.\.(\d+|\*)")
 
 
@@ -41,7 +42,7 @@ class Element:
         """The names of the single things that can be violated here."""
         if self.minimum:
             yield "min"
-        if self.maximum is not None:
+        if self.maximum == 0 or (self.maximum is not None and self.steps[-1].partition("[")[0] in _REPEATING):
             yield "max"
         if self.closed:
             yield "closed"

@@ -10,6 +10,8 @@ from services.logging.conformance.evaluation import Deviation, conforms, deviati
 from services.logging.conformance.nen7513 import Finding, findings
 from services.logging.conformance.profiles import CANONICAL, of_url, profiles
 
+LARGEST = 500  # agents and entities of an event: who sends more is not to keep the log busy with it
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -23,6 +25,7 @@ class Report:
     deviations: list[Deviation]
     conforming: list[str]
     elements: list[Finding]
+    too_large: bool = False
 
     @property
     def missing(self) -> list[Finding]:
@@ -32,11 +35,13 @@ class Report:
     @property
     def holds(self) -> bool:
         """Whether the event is what it claims to be, and complete."""
-        return not (self.deviations or self.missing)
+        return not (self.deviations or self.missing or self.too_large)
 
 
 def judge(event: dict[str, Any], asked: str | None = None) -> Report:
     """Return the report on a valid R4 AuditEvent; `asked` is the canonical of a profile to hold it against beside its claims."""
+    if len(event["agent"]) + len(event.get("entity", [])) > LARGEST:
+        return Report([], [], [], [], [], too_large=True)
     claims = list(dict.fromkeys([*event.get("meta", {}).get("profile", []), *([asked] if asked else [])]))
     judged = [profile for url in claims if (profile := of_url(url))]
     return Report(
@@ -50,6 +55,9 @@ def judge(event: dict[str, Any], asked: str | None = None) -> Report:
 
 def issues(report: Report) -> list[Issue]:
     """Return the report as issues: error for a violated profile, warning for a missing element, information for the rest."""
+    if report.too_large:
+        text = f"more than {LARGEST} agents and entities: not judged"
+        return [Issue("warning", "too-costly", text, "AuditEvent", NOT_CONFORMING.code)]
     found = [_deviation(each) for each in report.deviations]
     found += [_element("warning", each, "is missing") for each in report.missing]
     for name in report.judged:

@@ -8,7 +8,7 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import UPDATE
+from proeftuin.audit.events import RECIPIENT_KEY
 from proeftuin.reasons import INVALID_REQUEST, Refused
 from services.pseudonymisation import store
 from services.pseudonymisation.api.evaluate import JSON
@@ -20,7 +20,7 @@ def router() -> APIRouter:
     routes = guarded(problem)
 
     @routes.put("/recipients/{scope}")
-    @require("prs:register", event=UPDATE, media_types=JSON, max_body=8192)
+    @require("prs:register", event=RECIPIENT_KEY, media_types=JSON, max_body=8192)
     async def register(admission: Admitted, scope: str) -> Response:
         """Register a public JWK under the caller's own organization (its client_id) and this scope."""
         jwk = await admission.json_object()
