@@ -68,7 +68,12 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         _check_whom(name, whom)
     if holder.get("ura") is None:
         raise Refused(INVALID_REQUEST, "holder.ura is required")
-    for name, value in (("purpose", purpose), ("user.person", user.get("person")), ("user.role", user.get("role"))):
+    acting = user.get("mandated")
+    if acting is not None and not (isinstance(acting, dict) and acting.get("person") and user.get("person")):
+        raise Refused(INVALID_REQUEST, "user.mandated is an object with person and role, and acts for user.person")
+    codes = {f"user.{name}": user.get(name) for name in ("person", "role")}
+    codes |= {f"user.mandated.{name}": (acting or {}).get(name) for name in ("person", "role")}
+    for name, value in ({"purpose": purpose} | codes).items():
         if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
             raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
     return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose), categories
@@ -88,7 +93,11 @@ def _note(admission: Admission, user: dict[str, Any], answers: list[Decision], c
     """Make the event tell the decision and every consent weighed: outcome 8 on a deny (BALP AuthZconsent), 4 on no decision."""
     record = admission.record
     if user.get("person") is not None:
-        record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+        responsible = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+        record.person = responsible
+        if acting := user.get("mandated"):
+            record.person = Person(acting["person"], UZI_SYSTEM, acting.get("role"), user.get("ura"))
+            record.responsible = responsible
     record.consents = [f"Consent/{consent.id}" for consent in consents] or [NO_CONSENT_ON_FILE]
     record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
     for outcome, failure in ((DENY, SERIOUS_FAILURE), (NO_DECISION, MINOR_FAILURE)):

@@ -101,6 +101,8 @@ def _is_person(agent: Node) -> bool:
 
 
 def _is_patient(entity: Node) -> bool:
+    if "2" in _codes(entity, "type"):  # the record on the patient, as data
+        return False
     person = "1" in _codes(entity, "type") and "1" in _codes(entity, "role")
     what = entity.get("what", {})
     return person or reference_type(what) == "Patient" or what.get("identifier", {}).get("system") == BSN_SYSTEM
