@@ -145,6 +145,13 @@ def _subtypes(event: Node) -> set[str]:
     return {str(each.get("code")) for each in event.get("subtype", [])}
 
 
+def _decides(event: Node) -> bool:
+    """Whether who logs is who decided: the end that asked knows the consents only from the answer."""
+    observer = event["source"].get("observer")
+    others = [agent for agent in event["agent"] if "authserver" in _codes(agent, "type") and agent.get("who") != observer]
+    return not others
+
+
 def _caller_known(event: Node) -> bool:
     """A refusal may be of someone who did not say who it was: no certificate, or one that names nobody."""
     named = any("identifier" in agent.get("who", {}) for agent in event["agent"] if agent.get("requestor") is True)
@@ -161,14 +168,14 @@ CONDITIONS: dict[str, Callable[[Node], bool]] = {
     "failed": _failed,
     "granted": lambda event: not _failed(event),
     "caller known": _caller_known,
-    "a person acts": lambda event: bool(_at(event, "agent[person]")),
+    "a person acts": lambda event: bool(_at(event, "agent[person]")) and "110122" not in _subtypes(event),  # a login gives the role
     "a professional acts": lambda event: any(
         agent.get("who", {}).get("identifier", {}).get("system") != BSN_SYSTEM for agent in _at(event, "agent[person]")
     ),
     "under a mandate": lambda event: bool(_at(event, "agent[responsible]")),
     "over a connection": lambda event: "110126" not in _subtypes(event),  # refused by TLS
     "decided on consent": lambda event: (
-        "AuthZ-Consent" in _subtypes(event) and (not _failed(event) or _claims(event, "AuthZconsent"))
+        "AuthZ-Consent" in _subtypes(event) and _decides(event) and (not _failed(event) or _claims(event, "AuthZconsent"))
     ),
     "on a client": _on_a_client,
     "data given": lambda event: not _failed(event) and event["type"].get("code") not in _SECURITY,

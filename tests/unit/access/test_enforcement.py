@@ -48,11 +48,13 @@ def app(harness: Harness) -> FastAPI:
     @router.get("/scoped")
     @require("one", "two", event=READ)
     async def scoped(admission: Admitted) -> Response:
+        admission.record.data = [{"reference": "List/1"}]
         return fhir_response({"jti": admission.token.jti})
 
     @router.get("/client")
     @require("one", patient=True, event=READ)
     async def client(admission: Admitted) -> Response:
+        admission.record.data = [{"reference": "List/1"}]
         return fhir_response({"length": len(admission.patient)})
 
     @router.get("/own")

@@ -82,6 +82,12 @@ def test_exactly_one_agent_is_the_requestor(count: int) -> None:
     ({"subtype": [coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "AuthZ-Consent")]},
      "toestemmingsprofiel", "missing"),
     ({"type": coding("http://dicom.nema.org/resources/ontology/DCM", "110114"), "entity": []}, "object", "not applicable"),
+    ({"subtype": [coding("http://dicom.nema.org/resources/ontology/DCM", "110122")],
+      "agent": [user(role=[]), *READ["agent"][:2]]}, "gebruikersrol", "not applicable"),  # the login is what gives it
+    ({"agent": [user(role=[]), *READ["agent"][:2]]}, "gebruikersrol", "missing"),
+    ({"subtype": [coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "AuthZ-Consent")],
+      "agent": EXAMPLES["IHE.BasicAudit.AuthZconsent"]["agent"], "source": {"observer": {"display": "who asked"}}},
+     "toestemmingsprofiel", "not applicable"),
     ({"agent": READ["agent"][:2]}, "gebruikersrol", "not applicable"),  # a system acts
     ({"agent": [*READ["agent"][:2], user(who={"identifier": {"system": BSN_SYSTEM, "value": CLIENT}})]},
      "organisatie van de gebruiker", "not applicable"),  # a client of care acts
