@@ -179,5 +179,9 @@ CONDITIONS: dict[str, Callable[[Node], bool]] = {
     ),
     "on a client": _on_a_client,
     "data given": lambda event: not _failed(event) and event["type"].get("code") not in _SECURITY,
-    "searched": lambda event: not _failed(event) and any(code.startswith("search") for code in _subtypes(event)),
+    "searched": lambda event: (
+        not _failed(event)
+        and any(code.startswith("search") for code in _subtypes(event))
+        and not _at(event, "entity[data].what")  # it names what was read instead
+    ),
 }

@@ -74,7 +74,8 @@ def test_exactly_one_agent_is_the_requestor(count: int) -> None:
     ({"entity": []}, "object", "missing"),
     ({"outcome": "8"}, "toelichting op het resultaat", "missing"),
     ({"outcome": "8", "outcomeDesc": "no_consent"}, "toelichting op het resultaat", "present"),
-    ({"subtype": [coding("http://hl7.org/fhir/restful-interaction", "search-type")]}, "zoekvraag", "missing"),
+    ({"subtype": [coding("http://hl7.org/fhir/restful-interaction", "search-type")], "entity": []}, "zoekvraag", "missing"),
+    ({"subtype": [coding("http://hl7.org/fhir/restful-interaction", "search-type")]}, "zoekvraag", "not applicable"),
     ({"entity": [entity("2", "4", what={"reference": "Condition/1"})]}, "cliënt", "missing"),  # a condition is someone's
     ({"meta": {}, "entity": [entity("2", "4", what={"reference": "Organization/1"})]}, "cliënt", "not applicable"),
     ({"meta": {"profile": ["x/IHE.BasicAudit.PatientRead"]}, "entity": []}, "cliënt", "missing"),
