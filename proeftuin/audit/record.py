@@ -16,6 +16,7 @@ from proeftuin.audit.events import (
     EMERGENCY_PURPOSES,
     IUA_71,
     RECIPIENT,
+    SEARCH,
     Coding,
     EventType,
     token_use,
@@ -145,13 +146,19 @@ class Record:
     def _claimed(self, patient: str | None) -> list[str]:
         """The profile of this kind of event, when the event is what the profile tells of (logging-consent.md §3, traps c, d, e)."""
         url = self.event.profile_url(patient=patient is not None)
+        if url is None or self.client.address == UNKNOWN_ADDRESS:
+            return []
         if self.event.profile == AUTHZ_CONSENT:  # a deny is a decision too, but a request that was not decided on is not
             holds = bool(patient and self.consents and self.person and self.person.organization and self.purpose is not None)
+            holds = holds and self.observer is self.server and not (self.query or self.data)
         elif self.event.profile == IUA_71:  # it has no place for a client of care, nor for a person's organisation
-            holds = self.outcome == SUCCESS and patient is None and self.person is None and self.query is not None
+            holds = self.outcome == SUCCESS and self.query is not None
+            holds = holds and not (patient or self.person or self.responsible or self.data or self.consents)
+        elif self.event.action == SEARCH.action:
+            holds = self.outcome == SUCCESS and self.query is not None and not self.data
         else:
-            holds = self.outcome == SUCCESS and (self.query is not None if self.event.action == "E" else len(self.data) == 1)
-        return [url] if url is not None and holds else []
+            holds = self.outcome == SUCCESS and self.query is None and len(self.data) == 1
+        return [url] if holds else []
 
     def _token_use(self) -> list[str]:
         if self.token is None or self.event.bearer != "user" or self.client_id is None:
