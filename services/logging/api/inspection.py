@@ -9,7 +9,6 @@ from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
-from proeftuin.audit.redaction import search_request
 from proeftuin.fhir.search import date_range
 from proeftuin.reasons import PARAMETER_INVALID, SUBJECT_MISMATCH, Refused
 from services.logging.indexing import patient_token
@@ -32,7 +31,6 @@ def router(index_key: bytes) -> APIRouter:
             until = date_range(form["to"])[1] if form.get("to") else None
         except ValueError:
             raise Refused(PARAMETER_INVALID, "from and to are dates, such as 2026-01-31") from None
-        admission.record.query = search_request("AuditEvent", form.items())
         token = patient_token(index_key, admission.patient)
         found = await admission.tenant.database.read(overview, token, since, until)
         return json_response(found, headers={"Cache-Control": "no-store"})
