@@ -56,7 +56,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             intake.router(sequencer),
             retention.router(sequencer),
             retrieval.router(index_key),
-            inspection.router(index_key),
+            inspection.router(index_key, service.seed),
             transparency.router(verifier),
         ],
         form=fhir,

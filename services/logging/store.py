@@ -117,10 +117,12 @@ def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
     return (row.size, row.root, row.note) if row else None
 
 
-def cosigned(connection: sa.Connection) -> tuple[int, str] | None:
-    """Return size and note of the newest checkpoint that the witness cosigned, its cosignature at the end."""
-    joined = sa.select(checkpoints.c.size, checkpoints.c.note, cosignatures.c.line).join(
-        cosignatures, cosignatures.c.size == checkpoints.c.size
+def cosigned(connection: sa.Connection, most: int = (1 << 63) - 1) -> tuple[int, str] | None:
+    """Return size (at most `most`) and note of the newest checkpoint that the witness cosigned, its cosignature at the end."""
+    joined = (
+        sa.select(checkpoints.c.size, checkpoints.c.note, cosignatures.c.line)
+        .join(cosignatures, cosignatures.c.size == checkpoints.c.size)
+        .where(checkpoints.c.size <= most)
     )
     row = connection.execute(joined.order_by(checkpoints.c.size.desc()).limit(1)).first()
     return (row.size, row.note + row.line) if row else None
