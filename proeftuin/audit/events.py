@@ -89,6 +89,9 @@ VALIDATED_QUESTION = EventType(
 AUDIT_LOG_USED = EventType(
     dcm("110101", "Audit Log Used"), {"system": _INTERACTION, "code": "search-type"}, "R", DESTINATION, SOURCE, RECIPIENT
 )
+AUDIT_LOG_CONFIGURED = EventType(
+    dcm("110113", "Security Alert"), dcm("110129", "Security Configuration"), "U", APPLICATION, CUSTODIAN, AUTHOR
+)
 ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
     "D", APPLICATION, CUSTODIAN, AUTHOR,

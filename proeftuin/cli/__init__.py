@@ -9,7 +9,8 @@ from proeftuin.cli.command import console
 app = network.app
 app.add_typer(pki.app, name="pki")
 app.add_typer(checks.parties_app, name="parties")
-app.add_typer(inspection.log_app, name="log")
+inspection.register(checks.log_app)
+app.add_typer(checks.log_app, name="log")
 
 
 def main() -> None:
