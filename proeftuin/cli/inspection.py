@@ -72,12 +72,12 @@ def audit(
 
     ground = {"legal_basis": legal_basis, "case": case} if legal_basis else {"officer": officer}
     if patterns:
-        question = {"from": since, "to": until}
+        question = [("from", since), ("to", until)]
     else:
         first = since or f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}"
-        question = {"date": f"ge{first}", "agent.identifier": professional, "purpose": purpose}
-        question |= {"denied": "true" if denied else "", "emergency": "true" if emergency else ""}
-    asked = {name: value for name, value in question.items() if value}
+        question = [("date", f"ge{first}"), ("date", until and f"le{until}"), ("agent.identifier", professional)]
+        question += [("purpose", purpose), ("denied", "true" * denied), ("emergency", "true" * emergency)]
+    asked = [(name, value) for name, value in question if value]
     found = asyncio.run(auditing.ask(home_at(home), party, asked, ground, patterns=patterns))
     for each in found:
         _show_finding(each) if patterns else _show_event(each)

@@ -1,6 +1,7 @@
 """Patterns: what is found just past a threshold and not just before it, and that nothing unrelated hides a finding."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -27,8 +28,8 @@ def minutes(number: float) -> timedelta:
 
 
 def known(**over: Any) -> Known:
-    return Known(**{"now": NOON + timedelta(days=60), "since": NOON - timedelta(days=2), "until": NOON + timedelta(days=2),
-                    "watched": {(ORG, CLIENT): {"vip"}}} | over)  # fmt: skip
+    period = Known(NOON + timedelta(days=60), NOON - timedelta(days=2), NOON + timedelta(days=2), {(ORG, CLIENT): {"vip"}})
+    return replace(period, **over)
 
 
 def found(pattern: str, uses: Iterable[Use], **over: Any) -> list[Finding]:
