@@ -254,6 +254,13 @@ SPLIT_VIEW = Reason(
 LEGAL_BASIS = Reason(
     "legal_basis", 403, "access_denied", "forbidden", "State the law that the supervision stands on, and the case it is for."
 )
+# the console, which browsers on the machine of the sandbox look at
+UNKNOWN_HOST = Reason(
+    "unknown_host", 421, "invalid_request", "security", "Open the console by the address that `proeftuin up` prints."
+)
+FOREIGN_ORIGIN = Reason(
+    "foreign_origin", 403, "access_denied", "security", "Send what changes something from the console's own pages (Origin)."
+)
 
 INTERNAL = Reason("internal", 500, "server_error", "exception", "This is a fault of ours; report it with the trace id.")
 
