@@ -50,7 +50,7 @@ def check_declared(routers: Sequence[APIRouter]) -> None:
     """Raise UndeclaredRouteError, or UndeclaredInteractionError, for a route of which the calling end would log something else."""
     for route in [route for router in routers for route in router.routes if isinstance(route, APIRoute)]:
         declared = requirement_of(route.endpoint).event
-        for method in route.methods:
+        for method in route.methods or ():
             known = interactions.of(method, route.path).event
             if known is not declared and (known, declared) != (TRANSACTION, None):  # None: the log's own intake, see calling.INTAKE
                 raise UndeclaredRouteError(f"{method} {route.path} declares {declared}, proeftuin/audit/interactions.py {known}")

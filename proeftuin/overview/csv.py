@@ -8,7 +8,7 @@ from proeftuin.overview.table import COLUMNS, records, standing
 
 MEDIA_TYPE = "text/csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets take the wide forms too
-_PROOF = ("Plaats in het logboek", "Vingerafdruk (SHA-256)", "Stand van het logboek")
+_PROOF = ("Soort", "Plaats in het logboek", "Vingerafdruk (SHA-256)", "Stand van het logboek")
 
 
 def render(overview: dict[str, Any]) -> bytes:
@@ -19,7 +19,8 @@ def render(overview: dict[str, Any]) -> bytes:
     under = standing(overview)
     for record in records(overview):
         texts = [getattr(record, name) for name in COLUMNS]
-        writer.writerow(map(defused, [*texts, " ".join(map(str, record.places)), " ".join(record.hashes), under]))
+        kind = "Technische stap" if record.step else "Gebruik"
+        writer.writerow(map(defused, [*texts, kind, " ".join(map(str, record.places)), " ".join(record.hashes), under]))
     return out.getvalue().encode("utf-8-sig", "replace")
 
 

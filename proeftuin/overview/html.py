@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from proeftuin.overview.table import COLUMNS, period, records, standing
+from proeftuin.overview.table import COLUMNS, apart, period, records, standing
 
 MEDIA_TYPE = "text/html"
 FOLDER = Path(__file__).parent
@@ -19,9 +19,7 @@ _STYLE = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
 _PROOF = "bewijs"
 
 
-def policy(*, form_action: str = "'none'") -> str:
-    """Return the Content-Security-Policy of a page with our style: nothing else may be loaded, run or framed."""
-    return f"default-src 'none'; style-src 'sha256-{_STYLE}'; base-uri 'none'; form-action {form_action}"
+POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE}'; base-uri 'none'; form-action 'none'"  # our style, and nothing else
 
 
 def environment(*folders: Path) -> Environment:
@@ -40,17 +38,19 @@ def environment(*folders: Path) -> Environment:
 _PAGE = environment().get_template("overview.html")
 
 
-def values(overview: dict[str, Any]) -> dict[str, Any]:
-    """Return what the template shows of an overview."""
+def values(overview: dict[str, Any], asked: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the template shows of an overview; `asked` may say in other words what was asked."""
+    words = period({"asked": overview["asked"] | (asked or {})})
+    uses, steps = apart(records(overview))
     return {
-        "overview": overview, "records": records(overview), "period": period(overview), "standing": standing(overview),
+        "overview": overview, "uses": uses, "steps": steps, "period": words, "standing": standing(overview),
         "complete": overview["complete"],
     }  # fmt: skip
 
 
 def render(overview: dict[str, Any]) -> bytes:
     """Return the page, whole in itself."""
-    return _PAGE.render(values(overview), policy=policy()).encode("utf-8", "replace")
+    return _PAGE.render(values(overview), policy=POLICY).encode("utf-8", "replace")
 
 
 def proof(page: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fpdf.enums import XPos, YPos
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
-from proeftuin.overview.table import COLUMNS, Record, period, records, standing
+from proeftuin.overview.table import COLUMNS, Record, apart, period, records, standing
 
 MEDIA_TYPE = "application/pdf"
 ATTACHMENT = "overzicht.json"
@@ -45,11 +45,14 @@ def render(overview: dict[str, Any]) -> bytes:
     _paragraph(document, f"Overzicht {period(overview)}. De tijd is de Nederlandse tijd. De nieuwste regel staat bovenaan.")
     if not overview["complete"]:
         _paragraph(document, "Er is meer dan hier staat: vraag het overzicht van een eerdere periode.", style="B")
-    lines = records(overview)
-    if lines:
-        _table(document, lines)
+    uses, steps = apart(records(overview))
+    if uses:
+        _table(document, uses)
     else:
         _paragraph(document, "Er is in deze tijd niets vastgelegd.")
+    if steps:
+        _paragraph(document, "Technische stappen die hierbij hoorden", size=13, style="B")
+        _table(document, steps)
     _paragraph(document, "Kunt u dit overzicht vertrouwen?", size=13, style="B")
     _paragraph(document, _HOW)
     _paragraph(document, f"Stand van het logboek: {standing(overview)}")

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from proeftuin.identifiers import BIG_SYSTEM, BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 
@@ -12,6 +13,7 @@ _VIEWED = {"read", "search-type", "vread"}
 _EMERGENCY = {"ETREAT", "BTG"}
 _LEGAL_TASK = {"HPAYMT", "HOPERAT", "PUBHLTH", "HLEGAL", "HQUALIMP", "CLINTRCH"}
 _PEOPLE = {BSN_SYSTEM, UZI_SYSTEM, BIG_SYSTEM}  # who is known by one of these is no organisation
+_LOG_USED = "110101"
 _TYPE = re.compile(r"(?:[a-z]+/)?([A-Z][A-Za-z]{2,40})(?:[/?.]|$)")
 Event = dict[str, Any]
 
@@ -19,9 +21,10 @@ Event = dict[str, Any]
 def read(event: Event) -> dict[str, Any]:
     """Return what a valid AuditEvent (R4) says; absent is None. All values are JSON.
 
-    `organisation` asked, `asked_of` was asked: `{"name", "identifier"}`. `end`: which of the two logged this, "asking", "asked"
-    or None when the event does not tell. `what`: made available, viewed, requested or refused. `categories`: codes of
-    nl-gf-data-categories-cs or FHIR types. `basis`: `{"kind": consent | emergency | own request | legal task | none, "consents"}`.
+    `organisation` asked `asked_of`, both `{"name", "identifier"}`, at `asked_at` (origin of the address). `end`: which of the two
+    logged this, "asking", "asked" or None when the event does not tell. `event`: code of its subtype. `what`: made available,
+    viewed, requested or refused. `categories`: codes of nl-gf-data-categories-cs or FHIR types. `basis`: `{"kind", "consents"}`,
+    kind consent, emergency, own request, legal task or none.
     """
     details = _details(event)
     purpose = _purpose(event)
@@ -30,9 +33,11 @@ def read(event: Event) -> dict[str, Any]:
         "when": event["recorded"],
         "organisation": _told(asking),
         "asked_of": _told(asked),
+        "asked_at": _origin(asked),
         "logged_by": event["source"].get("site"),
         "end": _end(event, asking, asked),
         "role": _role(event),
+        "event": next((str(each["code"]) for each in event.get("subtype", []) if "code" in each), None),
         "what": _what(event, details),
         "category": details.get("category") or details.get("scope"),
         "categories": _categories(event, details),
@@ -63,26 +68,38 @@ def professional(event: Event) -> tuple[str, str] | None:
 
 
 def _ends(event: Event) -> tuple[Event | None, Event | None]:
-    """The organisation that asked (the technical client, which stands first) and the one that was asked."""
-    systems = [each.get("who", {}) for each in event["agent"] if not _is_person(each)]
-    systems = [each for each in systems if each.get("identifier", {}).get("value") or each.get("display")]
+    """The agents of the organisation that asked (the technical client, which stands first) and of the one that was asked."""
+    named = [agent for agent in event["agent"] if not _is_person(agent)]
+    systems = [agent for agent in named if _who(agent).get("identifier", {}).get("value") or _who(agent).get("display")]
     return (systems[0] if systems else None), (systems[1] if len(systems) > 1 else None)
 
 
 def _is_person(agent: Event) -> bool:
-    return agent.get("who", {}).get("identifier", {}).get("system") in _PEOPLE or "role" in agent
+    return _who(agent).get("identifier", {}).get("system") in _PEOPLE or "role" in agent
 
 
-def _told(who: Event | None) -> dict[str, Any]:
-    return {"name": (who or {}).get("display"), "identifier": (who or {}).get("identifier", {}).get("value")}
+def _who(agent: Event) -> Event:
+    found: Event = agent.get("who", {})
+    return found
+
+
+def _origin(asked: Event | None) -> str | None:
+    """Where it was asked, without the path: a host may run the services of several organisations."""
+    parts = urlsplit((asked or {}).get("network", {}).get("address", ""))
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
+
+
+def _told(agent: Event | None) -> dict[str, Any]:
+    who = _who(agent or {})
+    return {"name": who.get("display"), "identifier": who.get("identifier", {}).get("value")}
 
 
 def _end(event: Event, asking: Event | None, asked: Event | None) -> str | None:
     observer = event["source"].get("observer", {}).get("identifier", {})
     if not observer.get("value"):
         return None
-    for name, who in (("asked", asked), ("asking", asking)):
-        if who and who.get("identifier") == observer:
+    for name, agent in (("asked", asked), ("asking", asking)):
+        if agent and _who(agent).get("identifier") == observer:
             return name
     return None
 
@@ -121,6 +138,8 @@ def _what(event: Event, details: dict[str, str]) -> str:
 
 def _categories(event: Event, details: dict[str, str]) -> list[str]:
     """What the event names as category; else the types in its scope, its question or its data."""
+    if event["type"].get("code") == _LOG_USED:
+        return ["Logging"]
     if details.get("category"):
         return sorted(set(details["category"].split()))
     texts = details.get("scope", "").split()
@@ -129,7 +148,7 @@ def _categories(event: Event, details: dict[str, str]) -> list[str]:
         if entity.get("type", {}).get("code") == "2":
             texts.append(str(entity.get("what", {}).get("reference", "")))
     found = (_TYPE.match(text) for text in texts)
-    return sorted({match[1] for match in found if match} - {"AuditEvent"})
+    return sorted({match[1] for match in found if match})
 
 
 def _decoded(query: str) -> str:

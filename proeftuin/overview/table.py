@@ -18,7 +18,7 @@ _UNKNOWN = "Niet bekend"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line, as it is read: texts only. `places` and `hashes` are the proof of each end (place in the log, leaf hash in hex)."""
+    """One line, as it is read: texts, whether it is a `step` (see lines), and the proof of each row: place, leaf hash in hex."""
 
     when: str
     organisation: str
@@ -30,6 +30,7 @@ class Record:
     purpose: str
     emergency: str
     told_by: str
+    step: bool
     places: tuple[int, ...]
     hashes: tuple[str, ...]
 
@@ -43,6 +44,11 @@ COLUMNS = {  # field -> heading
 def records(overview: dict[str, Any]) -> list[Record]:
     """Return the lines of an overview (README of services/logging) as texts; raises KeyError or TypeError when it is none."""
     return [_record([overview["rows"][place] for place in line["rows"]], line) for line in overview["lines"]]
+
+
+def apart(lines: list[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the uses of the client's data, and the steps that systems took on account of them."""
+    return [line for line in lines if not line.step], [line for line in lines if line.step]
 
 
 def standing(overview: dict[str, Any]) -> str:
@@ -65,6 +71,8 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
     what = _word("what", (refused or first)["what"])
     if refused is not None:
         what += f": {_word('reason', refused['reason'])}" if refused["reason"] else ""
+    elif line["times"] > 1:
+        what += f" ({line['times']} keer)"
     basis = next((row["basis"] for row in rows if row["basis"]["kind"] != "none"), first["basis"])
     ground = "Het mocht niet" if refused is not None else _word("basis", basis["kind"])
     if basis["consents"] and refused is None:
@@ -77,11 +85,12 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
         who=_who(rows),
         what=what,
         data=", ".join(categories) or _UNKNOWN,
-        asked_of=_organisation(first["asked_of"]),
+        asked_of=", ".join(dict.fromkeys(_organisation(row["asked_of"]) for row in rows)),
         basis=ground,
         purpose=next((_word("purpose", row["purpose"]) for row in rows if row["purpose"]), _UNKNOWN),
         emergency="Ja" if any(row["emergency"] for row in rows) else "Nee",
         told_by=f"{tellers}. {WORDS['ends'][line['ends'] if line['agree'] else 'disagree']}",
+        step=line["step"],
         places=tuple(row["proof"]["index"] for row in rows),
         hashes=tuple(merkle.leaf_hash(base64.b64decode(row["proof"]["entry"])).hex() for row in rows),
     )
@@ -90,7 +99,10 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
 def _who(rows: list[dict[str, Any]]) -> str:
     role = next((row["role"] for row in rows if row["role"]), None)
     name = next((row["person"] for row in rows if row.get("person")), None)
-    words = (WORDS["role"].get(role) or WORDS["role"].get(role.partition(".")[0], role)) if role else "Een systeem, of uzelf"
+    if role:
+        words = WORDS["role"].get(role) or WORDS["role"].get(role.partition(".")[0], role)
+    else:
+        words = "Uzelf" if any(row["basis"]["kind"] == "own request" for row in rows) else "Een systeem"
     return f"{name}, {words}" if name else words
 
 

@@ -57,7 +57,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             retention.router(sequencer),
             retrieval.router(index_key),
             inspection.router(index_key, service.seed),
-            audit.router(index_key, service.seed),
+            *audit.routers(index_key, service.seed),
             transparency.router(verifier),
         ],
         form=fhir,

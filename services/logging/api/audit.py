@@ -38,7 +38,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./:_-]{0,63}")
 Pairs = list[tuple[str, str]]
 
 
-def router(index_key: bytes, seed: Seed) -> APIRouter:
+def routers(index_key: bytes, seed: Seed) -> list[APIRouter]:
     """Return the routes by which the log is searched for what deserves a look; `seed` tells who is a supervisor."""
     searching, finding = guarded(fhir), guarded(problem)
 
@@ -92,10 +92,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         await admission.write(watching.replace, "|".join(admission.peer.identifier), tokens)
         return json_response(counts)
 
-    routes = APIRouter()
-    routes.include_router(searching)
-    routes.include_router(finding)
-    return routes
+    return [searching, finding]
 
 
 async def _asked(admission: Admission, seed: Seed) -> tuple[Pairs, dict[str, list[str]]]:

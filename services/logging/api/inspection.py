@@ -29,7 +29,7 @@ from services.logging.overview import PAGE, Asked, overview
 
 _JSON = "application/json"
 _PARAMETERS = {"from", "to", "organisation", "_count", "_cursor", "_format"}
-_CLOSED = f"{html.policy()}; frame-ancestors 'none'"
+_CLOSED = f"{html.POLICY}; frame-ancestors 'none'"
 
 
 def _json(found: dict[str, Any]) -> bytes:
