@@ -38,7 +38,8 @@ class Asked:
 def overview(connection: sa.Connection, asked: Asked, name: Name = lambda _system, _value: None) -> dict[str, Any]:
     """Return the rows on one client, newest first, each with a proof of inclusion in one checkpoint, and the lines they make.
 
-    At most `count` events and the other ends of their requests. `next` is where the following page goes on: (size, before).
+    At most `count` events and the other ends of their requests. `here` is the place of this page, `next` that of the following one
+    (None when there is none): (size, before).
     Raises LookupError when the log has no checkpoint of the size asked for.
     """
     size, note = _checkpoint(connection, asked.size)
@@ -60,6 +61,7 @@ def overview(connection: sa.Connection, asked: Asked, name: Name = lambda _syste
         "checkpoint": note,
         "witnessed": _witnessed(connection, size, read),
         "complete": place is None,
+        "here": (size, before),
         "next": None if place is None else (size, place),
         "rows": rows,
         "lines": lines(rows),

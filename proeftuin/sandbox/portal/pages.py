@@ -84,7 +84,7 @@ def router(home: Home, log: Log | None = None) -> APIRouter:
         return _page(
             "portal_overview.html",
             **html.values(found, {"organisation": _name(home, filled["organisatie"])}),
-            client=f"{client.given} {client.family}", filled=filled, fault=fault, following=following,
+            client=f"{client.given} {client.family}", filled=filled, here=found["here"], fault=fault, following=following,
             organisations=[party for party in home.seed.parties if party.is_care_provider], today=date.today().isoformat(),  # noqa: DTZ011 - the client's own day
         )  # fmt: skip
 

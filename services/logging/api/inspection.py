@@ -66,15 +66,16 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         try:
             found = await admission.tenant.database.read(overview, asked, name)
         except LookupError:
-            raise Refused(PARAMETER_INVALID, "_cursor: take it from `next`, unchanged") from None
-        following = found["next"] and write_cursor("{}.{}".format(*found["next"]))
+            raise Refused(PARAMETER_INVALID, "_cursor: take it from `here` or `next`, unchanged") from None
+        here, following = (found[name] and write_cursor("{}.{}".format(*found[name])) for name in ("here", "next"))
         found |= {
             "made": instant(admission.tenant.clock.now()),
             "asked": {key: form.get(key) for key in ("from", "to", "organisation")},
+            "here": here,
             "next": following,
         }
         body = await asyncio.to_thread(render, found)  # a PDF takes its time
-        return Response(body, headers=_headers(short, following), media_type=media_type + more)
+        return Response(body, headers=_headers(short, here, following), media_type=media_type + more)
 
     return routes
 
@@ -115,16 +116,17 @@ def _asked(form: dict[str, str], token: str) -> Asked:
     if "_cursor" in form:
         place = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,18})", read_cursor(form["_cursor"]) or "")
         if place is None:
-            raise Refused(PARAMETER_INVALID, "_cursor: take it from `next`, unchanged")
+            raise Refused(PARAMETER_INVALID, "_cursor: take it from `here` or `next`, unchanged")
         size, before = int(place[1]), int(place[2])
     return Asked(token, since, until, organisation and indexable(organisation), before, size, int(count))
 
 
-def _headers(short: str, following: str | None) -> dict[str, str]:
+def _headers(short: str, here: str, following: str | None) -> dict[str, str]:
     kept = "inline" if short in ("json", "html") else "attachment"
     return {
         "Cache-Control": "no-store",
         "Vary": "Accept",
+        "Cursor": here,
         "Content-Disposition": f'{kept}; filename="overzicht.{short}"',
         "Content-Security-Policy": _CLOSED,
         "Referrer-Policy": "no-referrer",

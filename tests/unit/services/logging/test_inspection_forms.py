@@ -132,9 +132,11 @@ async def test_every_form_shows_the_same_lines_with_their_places_and_hashes(logb
 @pytest.mark.parametrize("form", ["json", "csv", "pdf", "html"])
 async def test_what_is_kept_of_each_form_can_be_checked_without_the_service(logbook: Logbook, form: str) -> None:
     await both_ends(logbook, "r1")
-    content = (await get(logbook, _format=form)).content
-    proof = (await get(logbook)).content if form == "csv" else None
-    found = checking.check(checking.open_file(content, proof), keys(logbook))
+    proof = await get(logbook)
+    await both_ends(logbook, "r2")  # arrives between two files
+    same = await get(logbook, _format=form, _cursor=proof.headers["Cursor"])
+    assert same.headers["Cursor"] == proof.json()["here"]
+    found = checking.check(checking.open_file(same.content, proof.content if form == "csv" else None), keys(logbook))
     assert (found.rows, found.withheld, found.size, found.cosigned) == (2, 0, 2, None)
 
 
