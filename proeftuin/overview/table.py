@@ -74,7 +74,7 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
     elif line["times"] > 1:
         what += f" ({line['times']} keer)"
     basis = next((row["basis"] for row in rows if row["basis"]["kind"] != "none"), first["basis"])
-    ground = "Het mocht niet" if refused is not None else _word("basis", basis["kind"])
+    ground = "Er is niets gegeven" if refused is not None else _word("basis", basis["kind"])
     if basis["consents"] and refused is None:
         ground += f" ({', '.join(each.removeprefix('Consent/')[:8] for each in basis['consents'])})"
     categories = sorted({_word("category", each) for row in rows for each in row["categories"]})
