@@ -115,7 +115,7 @@ def _made(render: Any, overview: Overview) -> bytes:  # noqa: ANN401 - one of th
 
 def _same(shown: object, made: object) -> None:
     if shown != made:
-        raise ValueError("what can be read in the file is not what its proof says")
+        raise ValueError("what can be read in the file is not what its proof says, or another version of this program made it")
 
 
 def _decode(text: str) -> bytes:

@@ -1,10 +1,10 @@
 """Rows that belong together as one line: both ends of one request log it, a Bundle by entry, and the client sees one use."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from proeftuin.fhir.search import date_range
+from proeftuin.overview.reading import moment
 
 Row = dict[str, Any]
 NEAR = timedelta(minutes=1)  # between what is told of one request: its caller chooses the number, and could use it again
@@ -24,7 +24,7 @@ def lines(rows: list[Row]) -> list[dict[str, Any]]:
     made: list[list[int]] = []
     for place, row in enumerate(rows):
         known = groups.setdefault(_request(row) or (place,), [])
-        near = next((group for group in known if abs(_moment(rows[group[0]]) - _moment(row)) <= NEAR), None)
+        near = next((group for group in known if abs(moment(rows[group[0]]["when"]) - moment(row["when"])) <= NEAR), None)
         if near is None:
             known.append(near := [])
             made.append(near)
@@ -52,7 +52,3 @@ def _line(rows: list[Row], group: list[int]) -> dict[str, Any]:
         "times": max(same.values()),
         "step": all(row["event"] in _STEPS or (row["event"] == _TOKEN and row["outcome"] == "given") for row in told),
     }
-
-
-def _moment(row: Row) -> datetime:
-    return datetime.fromisoformat(date_range(row["when"])[0])

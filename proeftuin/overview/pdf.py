@@ -17,6 +17,8 @@ MEDIA_TYPE = "application/pdf"
 ATTACHMENT = "overzicht.json"
 _FONTS = Path(__file__).parent / "fonts"
 _WIDTHS = (20, 34, 26, 26, 32, 34, 28, 22, 13, 36)
+_LONGEST = 250  # characters in a cell
+_MARKS = 30  # places in a row
 _HOW = (
     "Elke regel heeft een plaats in het logboek en een vingerafdruk (SHA-256). Bij dit bestand zit een bijlage: "
     f"{ATTACHMENT}. Daarmee controleert een computer of alles klopt: proeftuin log verify-overview overzicht.pdf"
@@ -90,12 +92,13 @@ def _table(document: FPDF, lines: list[Record]) -> None:
         table.row(list(COLUMNS.values()))
         for record in lines:
             table.row([_printable(getattr(record, name)) for name in COLUMNS])
-            marks = "   ".join(f"{place}: {hash_}" for place, hash_ in zip(record.places, record.hashes, strict=True))
-            row = table.row()
-            row.cell(f"Bewijs   {marks}", colspan=len(COLUMNS))
+            marks = [f"{place}: {hash_}" for place, hash_ in zip(record.places, record.hashes, strict=True)]
+            for start in range(0, len(marks), _MARKS):
+                table.row().cell("Bewijs   " + "   ".join(marks[start : start + _MARKS]), colspan=len(COLUMNS))
     document.ln(4)
 
 
 def _printable(words: str) -> str:
-    """Control characters have no place on a page."""
+    """Control characters have no place on a page, and no row is higher than one: what is cut off stands in the attachment."""
+    words = words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
     return "".join(letter if letter.isprintable() else " " for letter in words)

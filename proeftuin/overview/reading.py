@@ -3,9 +3,11 @@
 import base64
 import binascii
 import re
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import BIG_SYSTEM, BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 
 _MADE_AVAILABLE = {"create", "update", "transaction"}
@@ -51,6 +53,14 @@ def read(event: Event) -> dict[str, Any]:
     }
 
 
+def moment(recorded: str) -> datetime:
+    """Return when an event was recorded, of any form that the log takes."""
+    try:
+        return datetime.fromisoformat(date_range(recorded)[0])
+    except ValueError:  # the last moment of our era has no end
+        return datetime.fromisoformat(recorded)
+
+
 def clients(event: Event) -> set[str]:
     """Return the BSNs in an event: of those it is about, and of who acted for them."""
     who = [agent.get("who", {}) for agent in event["agent"]] + [entity.get("what", {}) for entity in event.get("entity", [])]
@@ -85,7 +95,10 @@ def _who(agent: Event) -> Event:
 
 def _origin(asked: Event | None) -> str | None:
     """Where it was asked, without the path: a host may run the services of several organisations."""
-    parts = urlsplit((asked or {}).get("network", {}).get("address", ""))
+    try:
+        parts = urlsplit((asked or {}).get("network", {}).get("address", ""))
+    except ValueError:  # no address of a computer
+        return None
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
 
 

@@ -3,12 +3,11 @@
 import base64
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from proeftuin.fhir.search import date_range
+from proeftuin.overview.reading import moment
 from proeftuin.transparency import merkle
 
 WORDS: dict[str, dict[str, str]] = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
@@ -116,7 +115,10 @@ def _word(table: str, code: str | None) -> str:
 
 
 def _moment(instant: str) -> str:
-    return f"{datetime.fromisoformat(date_range(instant)[0]).astimezone(DUTCH_TIME):%d-%m-%Y %H:%M:%S}"
+    try:
+        return f"{moment(instant).astimezone(DUTCH_TIME):%d-%m-%Y %H:%M:%S}"
+    except OverflowError:  # the last hours of the year 9999
+        return instant
 
 
 def _day(text: str) -> str:

@@ -39,12 +39,12 @@ class Within:
     organization: str | None = None
 
 
-def load(connection: sa.Connection, within: Within) -> list[Use]:
-    """Return the uses by professionals within a period; raises TooManyError rather than leave one out."""
-    rows = connection.execute(statement(within)).all()
+def load(connection: sa.Connection, within: Within) -> list[Any]:
+    """Return the events of persons within a period, as rows for `merged`; raises TooManyError rather than leave one out."""
+    rows = list(connection.execute(statement(within)).all())
     if len(rows) > MOST:
         raise TooManyError
-    return list(merged(rows))
+    return rows
 
 
 def statement(within: Within) -> sa.Select[Any]:

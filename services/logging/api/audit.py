@@ -62,14 +62,14 @@ def routers(index_key: bytes, seed: Seed) -> list[APIRouter]:
             raise Refused(PARAMETER_UNKNOWN, "the form has from, to, pattern and party, each once")
         known, within, names = _question(given, own, admission.tenant.clock.now(), seed)
         try:
-            found = await admission.tenant.database.read(uses.load, within)
+            rows = await admission.tenant.database.read(uses.load, within)
         except uses.TooManyError:
             raise Refused(PARAMETER_INVALID, f"more than {uses.MOST} events: ask a shorter period, or one party") from None
         whose = own["observer"][0] if own else within.organization
         known.watched.update(await admission.tenant.database.read(watching.known, whose))
-        findings = await asyncio.to_thread(patterns.find, found, known, names)
+        looked_at, findings = await asyncio.to_thread(_find, rows, known, names)
         content = {
-            "from": instant(known.since), "to": instant(known.until), "looked_at": len(found),
+            "from": instant(known.since), "to": instant(known.until), "looked_at": looked_at,
             "rules": {name: patterns.RULES[name] for name in names},
             "findings": [_finding(each) for each in findings],
         }  # fmt: skip
@@ -89,7 +89,7 @@ def routers(index_key: bytes, seed: Seed) -> list[APIRouter]:
         tokens = {kind: {patient_token(index_key, bsn) for bsn in bsns} for kind, bsns in body.items()}
         counts = {kind: len(tokens.get(kind, ())) for kind in watching.KINDS}
         admission.record.details["watched"] = " ".join(f"{kind}={count}" for kind, count in counts.items())
-        await admission.write(watching.replace, "|".join(admission.peer.identifier), tokens)
+        await admission.write(watching.replace, indexable("|".join(admission.peer.identifier)), tokens)
         return json_response(counts)
 
     return [searching, finding]
@@ -161,6 +161,11 @@ def _question(
     organization = _organization(seed, form["party"]) if "party" in form else None
     columns = {name: values[0] for name, values in own.items()}
     return patterns.Known(now, since, until, {}), uses.Within(begin, end, organization=organization, **columns), names
+
+
+def _find(rows: list[Any], known: patterns.Known, names: list[str]) -> tuple[int, list[patterns.Finding]]:
+    found = list(uses.merged(rows))
+    return len(found), patterns.find(found, known, names)
 
 
 def _finding(found: patterns.Finding) -> dict[str, Any]:

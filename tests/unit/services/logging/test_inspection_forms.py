@@ -269,3 +269,30 @@ async def test_on_both_databases_the_overview_is_the_same(tmp_path: Path, databa
         await logbook.post(event(HOME, OTHER))
         found = (await get(logbook, organisation=f"{URA_SYSTEM}|{URA[HOSPITAL]}")).json()
         assert [line["rows"] for line in found["lines"]] == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"recorded": "9999-12-31T23:59:59.000Z"}, {"recorded": "0001-01-01T00:00:00Z"}, {"subtype": None}, {"action": None},
+        {"agent": [{"requestor": True}]}, {"agent": [{"who": {"display": "x" * 20_000}, "requestor": False}]},
+        {"agent": [*end(HOME)["agent"][:1], end(HOME)["agent"][1] | {"network": {"address": "http://[", "type": "5"}}]},
+        {"source": {"observer": {"display": "a system"}}, "extension": None},
+        {"entity": [client_entity(CLIENT), {"query": "AAAA"}, {"detail": [{"type": "reason", "valueBase64Binary": "AAAA"}]}]},
+        {"entity": [client_entity(CLIENT), {"type": {"code": "Consent"}}, {"type": {"code": "Consent"}, "what": {"display": "x"}}]},
+        {"purposeOfEvent": [{"text": "because"}, {"coding": [{"display": "x"}]}]},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["json", "csv", "pdf", "html"])
+async def test_no_event_that_is_r4_stops_the_overview(logbook: Logbook, form: str, over: dict[str, Any]) -> None:
+    answer = await logbook.post({name: value for name, value in end(HOME, **over).items() if value is not None})
+    assert answer.status_code == 201, answer.text
+    checking.check((await get(logbook)).json(), keys(logbook))
+    assert (await get(logbook, _format=form)).content
+
+
+async def test_a_bundle_of_many_entries_fits_on_the_pages(logbook: Logbook) -> None:
+    await logbook.batch(*({"resource": end(HOME, "r1")} for _ in range(300)))
+    answer = await get(logbook, _format="pdf")
+    (line,) = pdf.proof(answer.content)["lines"]
+    assert (len(line["rows"]), line["times"]) == (300, 300)
