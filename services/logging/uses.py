@@ -13,7 +13,7 @@ from services.logging import store
 from services.logging.patterns import Use
 
 MOST = 200_000  # events that one question may look at
-_VIEWED = {"read", "search-type", "vread"}
+_VIEWED = {"read", "vread", "search-type", "history-type", "history-instance"}
 _BROUGHT = {"create", "update", "patch", "delete", "transaction"}  # bringing in is no use
 _CONSEQUENCES = {"AuthZ-Consent", "ITI-102"}  # a holder that asks consent, or its own server, on account of another's request
 _NO_USE = _BROUGHT | _CONSEQUENCES
