@@ -20,8 +20,8 @@ from proeftuin.identifiers import (
     UZOVI_SYSTEM,
 )
 
-_MADE_AVAILABLE = {"create", "update", "transaction"}
-_VIEWED = {"read", "search-type", "vread"}
+_MADE_AVAILABLE = {"create", "update", "patch", "transaction"}
+_VIEWED = {"read", "vread", "search-type", "history-type", "history-instance"}
 _EMERGENCY = {"ETREAT", "BTG"}
 _LEGAL_TASK = {"HPAYMT", "HOPERAT", "PUBHLTH", "HLEGAL", "HQUALIMP", "CLINTRCH"}
 _PEOPLE = {BSN_SYSTEM, UZI_SYSTEM, BIG_SYSTEM}  # who is known by one of these is no organisation
@@ -36,8 +36,8 @@ def read(event: Event) -> dict[str, Any]:
 
     `organisation` asked `asked_of`, both `{"name", "identifier"}`, at `asked_at` (origin of the address). `end`: which of the two
     logged this, "asking", "asked" or None when the event does not tell. `event`: code of its subtype. `what`: made available,
-    viewed, requested or refused. `categories`: codes of nl-gf-data-categories-cs or FHIR types. `basis`: `{"kind", "consents"}`,
-    kind consent, emergency, own request, legal task or none.
+    viewed, requested, removed or refused. `categories`: codes of nl-gf-data-categories-cs or FHIR types. `basis`:
+    `{"kind", "consents"}`, kind consent, emergency, own request, legal task or none.
     """
     details = _details(event)
     purpose = _purpose(event)
@@ -166,6 +166,8 @@ def _what(event: Event, details: dict[str, str]) -> str:
         return "refused"
     if subtype in _MADE_AVAILABLE:
         return "made available"
+    if subtype == "delete":
+        return "removed"
     return "viewed" if subtype in _VIEWED else "requested"
 
 

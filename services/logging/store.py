@@ -22,8 +22,8 @@ events = sa.Table(
     sa.Column("source", sa.String(64), nullable=False),  # client_id of who delivered it
     sa.Column("recorded", sa.String(32), nullable=False, index=True),  # UTC instant by the source
     sa.Column("received", sa.String(32), nullable=False),  # UTC instant by the log
-    sa.Column("observer", sa.String(64), index=True),  # system|value
-    sa.Column("organization", sa.String(64), index=True),  # system|value of who asked
+    sa.Column("observer", sa.String(64)),  # system|value
+    sa.Column("organization", sa.String(64)),  # system|value of who asked
     sa.Column("agent", sa.String(128), index=True),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("subtype", sa.String(64)),
@@ -38,12 +38,14 @@ events = sa.Table(
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("source", "event_id", name="event_delivered_once"),
+    sa.Index("ix_event_observer_recorded", "observer", "recorded"),
+    sa.Index("ix_event_organization_recorded", "organization", "recorded"),
 )
 subjects = sa.Table(  # whom an event is about: an event of another's making may be about several clients
     "subject",
     metadata,
     sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 tiles = sa.Table(
     "tile",

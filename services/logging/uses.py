@@ -13,9 +13,10 @@ from services.logging import store
 from services.logging.patterns import Use
 
 MOST = 200_000  # events that one question may look at
-_VIEWED = {"read", "search-type", "vread"}
+_VIEWED = {"read", "vread", "search-type", "history-type", "history-instance"}
 _BROUGHT = {"create", "update", "patch", "delete", "transaction"}  # bringing in is no use
 _CONSEQUENCES = {"AuthZ-Consent", "ITI-102"}  # a holder that asks consent, or its own server, on account of another's request
+_NO_USE = _BROUGHT | _CONSEQUENCES
 _EMERGENCY = {"ETREAT", "BTG"}
 _TOKEN = 64  # characters of what stands for a BSN: the user was a client
 _COLUMNS = (
@@ -97,7 +98,7 @@ def _is_use(row: Any) -> bool:  # noqa: ANN401 - a row of the table
     """Whether a professional asked: no system (its number is the organisation's own), no client, nobody who brought data in."""
     if row.organization is None or row.agent == row.organization.rpartition("|")[2] or len(row.agent) == _TOKEN:
         return False
-    return row.subtype not in _BROUGHT | _CONSEQUENCES
+    return row.subtype not in _NO_USE
 
 
 def _what(row: Any) -> str:  # noqa: ANN401 - a row of the table

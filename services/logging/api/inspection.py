@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -62,6 +63,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         media_type = _form(admission, form)
         short, render, more = _FORMS[media_type]
         admission.record.details["format"] = short
+        admission.record.query = f"inzage/logging?{urlencode(form)}".encode()
         asked = _asked(form, patient_token(index_key, admission.patient))
         try:
             found = await admission.tenant.database.read(overview, asked, name)

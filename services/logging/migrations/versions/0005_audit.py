@@ -13,9 +13,13 @@ PAGE = 5000
 
 
 def upgrade() -> None:
-    """Add the columns and fill them from the documents; a new log has them from the first revision on."""
+    """Add indexes and columns, and fill these from the documents; a new log has them from the first revision on."""
     connection = op.get_bind()
     watched.create(connection, checkfirst=True)
+    op.create_index("ix_subject_seq", "subject", ["seq"], if_not_exists=True)
+    for name in ("observer", "organization"):  # who, and when
+        op.create_index(f"ix_event_{name}_recorded", "event", [name, "recorded"], if_not_exists=True)
+        op.drop_index(f"ix_event_{name}", "event", if_exists=True)
     if "request_id" in {column["name"] for column in sa.inspect(connection).get_columns("event")}:
         return
     for name in NEW:
