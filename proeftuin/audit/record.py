@@ -150,7 +150,7 @@ class Record:
             return []
         if self.event.profile == AUTHZ_CONSENT:  # a deny is a decision too, but a request that was not decided on is not
             holds = bool(patient and self.consents and self.person and self.person.organization and self.purpose is not None)
-            holds = holds and self.observer == self.server and not (self.query or self.data)
+            holds = holds and self.observer == self.server and self.query is None and not self.data
         elif self.event.profile == IUA_71:  # it has no place for a client of care, nor for a person's organisation
             holds = self.outcome == SUCCESS and self.query is not None
             holds = holds and not (patient or self.person or self.responsible or self.data or self.consents)
