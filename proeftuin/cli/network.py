@@ -83,6 +83,7 @@ def up(
     processes: Annotated[bool, typer.Option("--processes", help="One process for each instance, forked after import.")] = False,
     show: Annotated[bool, typer.Option("--demo/--no-demo", help="Play the exchange and its refusals.")] = True,
     stay: Annotated[bool, typer.Option("--stay/--stop", help="Stay up afterwards, or stop everything.")] = True,
+    tape: Annotated[bool, typer.Option("--tape/--no-tape", help="Record the exchanges for the console.")] = True,
     output: Annotated[Path | None, typer.Option("--json", help="Write the hops to this file.")] = None,
 ) -> None:
     """Start the network, fill it, play the exchange and its refusals, and stay up."""
@@ -93,7 +94,7 @@ def up(
     ok = True
     if running.pid_of(sandbox) is None:
         with console.status("certificates and settings"):
-            sandbox.prepare(parties, base_port)
+            sandbox.prepare(parties, base_port, tape=tape)
         with console.status("starting the services"):
             running.start(sandbox, processes=processes)
         console.print(f"console {sandbox.topology.console}", highlight=False)
