@@ -2,15 +2,15 @@
 
 from typing import Any
 
+from proeftuin.audit.calling import Caller
 from proeftuin.audit.outbox import Deliver
 from proeftuin.tokens.client import TokenClient
-from proeftuin.transport.client import PeerClient
 from proeftuin.transport.tracing import CURRENT
 
 SCOPE = "system/AuditEvent.c"
 
 
-def deliver_to(logging: str, client: PeerClient, tokens: TokenClient) -> Deliver:
+def deliver_to(logging: str, client: Caller, tokens: TokenClient) -> Deliver:
     """Return the delivery to the logging service at `logging`; `fullUrl` carries the id by which it recognises repeats."""
 
     async def deliver(events: list[dict[str, Any]]) -> set[str]:
