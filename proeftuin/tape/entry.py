@@ -66,7 +66,7 @@ def make(taken: Taken) -> dict[str, Any]:
     response = _headers(taken.headers)
     entry: dict[str, Any] = {
         "trace_id": taken.trace.trace_id, "span_id": taken.trace.span_id, "parent_id": taken.trace.parent_id,
-        "request_id": _value(response, "x-request-id") or _value(sent, "x-request-id") or taken.trace.span_id,
+        "request_id": taken.trace.request_id,
         "started": taken.started, "milliseconds": round(taken.milliseconds, 3),
         "instance": taken.instance, "service": taken.service,
         "caller": _end(record.client if record else None), "server": _end(record.server if record else None, taken.instance),
@@ -88,7 +88,7 @@ def refused_handshake(
 ) -> dict[str, Any]:  # fmt: skip
     """Return the entry of a connection that TLS refused: who called is not known, as the handshake never said."""
     return {
-        "trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": None, "request_id": trace.span_id,
+        "trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": None, "request_id": trace.request_id,
         "started": now, "milliseconds": 0.0, "instance": instance, "service": service,
         "caller": _end(None), "server": {"name": server, "identifier": None, "address": ""},
         "status": 0, "reason": reason.code, "detail": detail, "tls": True,

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from proeftuin.sandbox.home import Home
-from proeftuin.sandbox.web import exchanges
+from proeftuin.sandbox.web import exchanges, live
 from proeftuin.sandbox.web.guard import Guard
 from proeftuin.sandbox.web.rendering import ENVIRONMENT, FOLDER, page
 from proeftuin.transport.server import Listener
@@ -28,7 +28,7 @@ class Section:
     router: Callable[[Home], APIRouter]
 
 
-SECTIONS = (Section("Exchanges", "/", exchanges.router),)
+SECTIONS = (Section("Exchanges", "/", exchanges.router), Section("Live", "/live", live.router))
 
 
 def create_app(home: Home) -> ASGIApp:
