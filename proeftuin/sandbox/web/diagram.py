@@ -5,7 +5,7 @@ from html import escape
 
 from proeftuin.sandbox.web.exchange import Exchange, Hop, Lifeline
 
-COLUMN, LEFT, HEAD, ROW = 200, 110, 64, 46
+COLUMN, LEFT, HEAD, ROW = 220, 110, 64, 46
 CHARACTER = 6.4  # pixels, of the text beside an arrow
 CROSS = "\N{BALLOT X} "
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
@@ -71,7 +71,7 @@ def _lifeline(line: Lifeline, x: int, height: int) -> str:
     return (
         f'<g class="life"><line x1="{x}" y1="{HEAD}" x2="{x}" y2="{height - 8}"/>'
         f'<rect x="{x - 92}" y="8" width="184" height="{HEAD - 8}" rx="4"/>'
-        f'<text x="{x}" y="32"><title>{text(line.party)}</title>{text(line.party, 26)}</text>'
+        f'<text x="{x}" y="32"><title>{text(line.party)}</title>{text(line.party, 24)}</text>'
         f'<text x="{x}" y="50" class="role">{text(line.role, 26)}</text></g>'
     )
 
@@ -80,9 +80,8 @@ def _arrow(hop: Hop, source: int, target: int, y: int, *, is_return: bool) -> st
     start, end = (target, source) if is_return else (source, target)
     refused = hop.refused and (is_return or not hop.nested)
     leaf = not hop.nested
-    outcome = f"{CROSS if hop.refused else ''}{hop.outcome}, {hop.milliseconds:.0f} ms"
-    above = "" if is_return else f"{hop.number} {hop.what}"
-    below = outcome if is_return or leaf else ""
+    outcome = f"{CROSS if hop.refused else ''}{hop.outcome}"
+    told = f"{hop.number} {hop.what}: {outcome}, {hop.milliseconds:.0f} ms"
     if start == end:
         shape, middle, room = _loop(start, y), start + 52, 22
         anchor, head = "start", _head(start + 6, y + 10, -1, refused=refused)
@@ -92,12 +91,23 @@ def _arrow(hop: Hop, source: int, target: int, y: int, *, is_return: bool) -> st
         shape = f'<line x1="{start + way * 6}" y1="{y}" x2="{stop}" y2="{y}"/>'
         middle, room = (start + end) // 2, int((abs(end - start) - 24) / CHARACTER)
         anchor, head = "middle", _wall(stop, y) if hop.tls and not is_return else _head(stop, y, way, refused=refused)
+    above = "" if is_return else _label(hop, room)
+    below = f"{outcome}, {hop.milliseconds:.0f} ms" if is_return or leaf else ""
+    below = below if len(below) <= room else outcome
     kind = " ".join(filter(None, ["hop", "refused" if refused else "", "answer" if is_return else "", "tls" if hop.tls else ""]))
     return (
-        f'<a href="#hop-{hop.number}"><g class="{kind}"><title>{text(f"{hop.number} {hop.what}: {outcome}")}</title>{shape}{head}'
+        f'<a href="#hop-{hop.number}"><g class="{kind}"><title>{text(told)}</title>{shape}{head}'
         f'<text x="{middle}" y="{y - 6}" text-anchor="{anchor}">{text(above, room)}</text>'
         f'<text class="outcome" x="{middle}" y="{y + 14}" text-anchor="{anchor}">{text(below, room)}</text></g></a>'
     )
+
+
+def _label(hop: Hop, most: int) -> str:
+    """Number, method and path; of a path that is too long the end, which tells most."""
+    method, _, path = hop.what.partition(" ")
+    start = f"{hop.number} {method} "
+    room = most - len(start)
+    return start + path if len(path) <= room or room < 4 else f"{start}\N{HORIZONTAL ELLIPSIS}{path[1 - room :]}"
 
 
 def _loop(x: int, y: int) -> str:

@@ -1,5 +1,6 @@
 """One exchange put together: what the tape saw of each hop, joined with what both ends of it logged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,10 @@ class Event:
 
 @dataclass(slots=True)
 class Hop:
-    """One request; `entry` is what the tape has of it, None where only the log knows it. Times as in the tape."""
+    """One request; `entry` is what the tape has of it, None where only the log knows it. Times as in the tape.
+
+    `nested` says that it made calls of its own, `cause` that the hop within which it was made was refused for the same reason.
+    """
 
     number: int
     depth: int
@@ -62,6 +66,7 @@ class Hop:
     serving: list[Event]
     tls: bool = False
     nested: bool = False
+    cause: bool = False
 
     @property
     def ended(self) -> float:
@@ -103,10 +108,13 @@ class Exchange:
         return [hop for hop in self.hops if hop.refused]
 
 
-def put_together(trace_id: str, entries: list[dict[str, Any]], resources: list[dict[str, Any]], topology: Topology) -> Exchange:
+def put_together(
+    trace_id: str, entries: list[dict[str, Any]], resources: list[dict[str, Any]], topology: Topology, roles: Mapping[str, str]
+) -> Exchange:
     """Return the exchange of these tape entries and AuditEvents; an event belongs to the hop with its span or its request id.
 
-    A call that only its calling end logged (TLS refused it, or nobody answered) is a hop of its own.
+    `roles` tells of a certificate's thumbprint which service, or `system`, of its party calls with it. A call that only its calling
+    end logged (TLS refused it, or nobody answered) is a hop of its own.
     """
     events = sorted({each["id"]: read_event(each) for each in resources}.values(), key=lambda event: event.recorded)
     spans = {entry["span_id"]: entry for entry in entries}
@@ -124,7 +132,7 @@ def put_together(trace_id: str, entries: list[dict[str, Any]], resources: list[d
     hops = [_of_tape(entry, called.get(entry["request_id"], []), served.get(entry["span_id"], [])) for entry in entries]
     hops += [_of_log(found, topology) for found in alone.values()]
     hops.sort(key=lambda hop: (hop.started, -hop.milliseconds))
-    _nest(hops)
+    _nest(hops, roles)
     return Exchange(trace_id, hops)
 
 
@@ -172,20 +180,24 @@ def _of_log(events: list[Event], topology: Topology) -> Hop:
     serving = [each for each in events if each.observer == first.server]
     calling = [each for each in events if each not in serving]
     return Hop(
-        0, 0, Lifeline(first.client, "system"), target, first.what, 200 if serving and reason is None else 0, reason,
+        0, 0, Lifeline(first.client, "system"), target, "TLS handshake" if at_tls else first.what,
+        200 if serving and reason is None else 0, reason,
         next((each.told.partition(": ")[2] for each in events if each.told), None), first.recorded, 0.0, None, calling, serving,
         at_tls,
     )  # fmt: skip
 
 
-def _nest(hops: list[Hop]) -> None:
-    """Number the hops, and find within which each was made: one that was going on at the party that makes this call."""
+def _nest(hops: list[Hop], roles: Mapping[str, str]) -> None:
+    """Number the hops, and find within which each was made: one that was going on where this call comes from."""
     open_: list[Hop] = []
     for number, hop in enumerate(hops, 1):
         hop.number = number
         open_ = [each for each in open_ if each.ended + _SLACK >= hop.ended]
-        around = next((each for each in reversed(open_) if each.target.party == hop.source.party), None)
+        role = roles.get(((hop.entry or {}).get("certificate") or {}).get("thumbprint", ""), "")
+        makers = (each for each in reversed(open_) if each.target.party == hop.source.party and role in ("", each.target.role))
+        around = next(makers, None)
         if around is not None:
             hop.depth, hop.source, around.nested = around.depth + 1, around.target, True
+            hop.cause = around.refused and hop.reason == around.reason
             open_ = open_[: open_.index(around) + 1]
         open_.append(hop)

@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -14,6 +16,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from proeftuin.pki.identity import thumbprint
 from proeftuin.reasons import CATALOGUE
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.web import diagram, explain
@@ -99,7 +102,21 @@ async def exchange_of(home: Home, reader: LogReader, trace: str) -> Exchange | N
     entries = home.tape.exchange(trace)
     ends = [entry[name]["identifier"] for entry in entries for name in ("caller", "server")]
     resources = await reader.of_trace(trace, {(end[0], end[1]) for end in ends if end})
-    return put_together(trace, entries, resources, home.topology) if entries or resources else None
+    return put_together(trace, entries, resources, home.topology, roles_of(home)) if entries or resources else None
+
+
+def roles_of(home: Home) -> dict[str, str]:
+    """Return of each certificate of the sandbox, by thumbprint, which service of its party calls with it, or `system`."""
+    places = [(home.instance_folder(each.name) / "tenants" / tenant, each.service)
+              for each in home.topology.instances for tenant in each.tenants]  # fmt: skip
+    places += [(home.party_folder(party.id), "system") for party in home.seed.parties]
+    return {
+        thumbprint(ssl.PEM_cert_to_DER_cert(_leaf(path))): role for folder, role in places for path in folder.glob("*.pem")
+    }  # fmt: skip
+
+
+def _leaf(path: Path) -> str:
+    return path.read_text().partition(ssl.PEM_FOOTER)[0] + ssl.PEM_FOOTER
 
 
 def as_json(exchange: Exchange) -> dict[str, Any]:

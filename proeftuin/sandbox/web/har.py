@@ -33,7 +33,8 @@ def _entry(hop: Hop) -> dict[str, Any]:
     url = f"https://{_one_line(host)}{request['path']}{query}"
     sent: dict[str, Any] = {
         "method": request["method"], "url": url, "httpVersion": version,
-        "cookies": [], "headers": _headers(request["headers"]), "headersSize": -1, "bodySize": (request["body"] or {}).get("size", 0),
+        "cookies": [], "headers": _headers(request["headers"]),
+        "headersSize": -1, "bodySize": (request["body"] or {}).get("size", 0),
         "queryString": [{"name": name, "value": value} for name, value in parse_qsl(request["query"], keep_blank_values=True)],
     }  # fmt: skip
     if request["body"]:
