@@ -25,7 +25,7 @@ _ASIDE = re.compile(
 
 @dataclass(slots=True)
 class Body:
-    """What passed of a body: at most the first `kept` bytes of `size`."""
+    """What the application read, or gave, of a body: at most the first `kept` bytes of `size`."""
 
     size: int = 0
     kept: bytearray = field(default_factory=bytearray)

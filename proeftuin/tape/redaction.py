@@ -9,21 +9,18 @@ import re
 from typing import Any
 
 DEEPEST = 40  # levels of nesting, those of tokens within tokens too
-_SECRET_NAMES = frozenset({
-    "token", "access_token", "refresh_token", "id_token", "id_token_hint", "subject_token", "actor_token", "device_code",
-    "vp_token", "assertion", "client_assertion", "samlresponse", "code_verifier", "api_key", "apikey", "cookie", "set-cookie",
-    "authorization", "proxy-authorization",
-})  # fmt: skip
-_SECRET_WORDS = re.compile(r"secret|passw|passphrase|private", re.IGNORECASE)
+_NAME = (  # the name of a field or header that holds what could be used again
+    r"[\w-]{0,40}(?:secret|passw|passphrase|private|api[-_]?key|cookie)[\w-]{0,40}|[\w-]{0,40}(?:token|assertion|authorization)"
+    r"|id_token_hint|device_code|code_verifier|samlresponse"
+)
+_SECRET = re.compile(_NAME, re.IGNORECASE)
 _PRIVATE_JWK = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6
 _SEGMENT = r"[A-Za-z0-9_-]"
 _COMPACT = re.compile(rf"(?<!{_SEGMENT}){_SEGMENT}{{4,}}\.{_SEGMENT}*(?:\.{_SEGMENT}*){{1,3}}")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_XML_SIGNATURE = re.compile(r"(<(?:[\w.-]+:)?SignatureValue\b[^>]*>)[^<]*")
-_NAMES = "|".join(sorted(map(re.escape, _SECRET_NAMES), key=len, reverse=True))
+_XML_SIGNATURE = re.compile(r"(<(?:[\w.-]+:)?SignatureValue\b[^>]{0,500}>)[^<]*")
 _NAMED = re.compile(  # in what could not be parsed: a cut off body, a query
-    rf'(?i)(?P<json>"(?:{_NAMES}|[\w-]*(?:secret|passw|passphrase|private)[\w-]*)"\s*:\s*")(?:\\.|[^"\\])*'
-    rf"|(?P<form>(?:^|[?&])(?:{_NAMES}|[\w-]*(?:secret|passw|passphrase|private)[\w-]*)=)[^&\s]*"
+    rf'(?i)(?P<json>"(?:{_NAME})"\s*:\s*")(?:\\.|[^"\\])*|(?P<form>(?:^|[?&])(?:{_NAME})=)[^&\s]*'
 )
 
 
@@ -46,7 +43,7 @@ def redact(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - whatever was se
 
 def is_secret(name: str) -> bool:
     """Tell whether a field or header of this name holds what could be used again."""
-    return name.lower() in _SECRET_NAMES or _SECRET_WORDS.search(name) is not None
+    return _SECRET.fullmatch(name) is not None
 
 
 def decode(token: str) -> dict[str, Any] | None:

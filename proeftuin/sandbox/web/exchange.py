@@ -10,7 +10,7 @@ from proeftuin.sandbox.topology import Topology
 
 _KOPPELTAAL = "http://koppeltaal.nl/fhir/StructureDefinition/"
 _TRACEPARENT = "https://proeftuin.example/StructureDefinition/traceparent"
-_SLACK = 0.02  # seconds that the clocks of a caller and what it calls may seem to differ
+_SLACK = 0.003  # seconds between the end of an answer at one end and at the other
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ from proeftuin.tape.store import Wanted
 
 _TRACE = re.compile(r"[0-9a-f]{32}")
 PAGE = 50
-ENVIRONMENT.globals |= {"body_text": body_text, "moment": explain.moment, "token_rows": explain.token_rows}
+ENVIRONMENT.globals |= {
+    "body_text": body_text, "moment": explain.moment, "token_rows": explain.token_rows, "token_headline": explain.token_headline,
+}  # fmt: skip
 
 
 def router(home: Home) -> APIRouter:

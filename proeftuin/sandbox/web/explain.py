@@ -83,6 +83,12 @@ def claims_of(entry: dict[str, Any]) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
+def token_headline(bearer: dict[str, Any]) -> str:
+    """Return the scheme, and algorithm, type and key id of the token."""
+    header = bearer.get("header", {})
+    return ", ".join([bearer["scheme"], *(f"{name} {header[name]}" for name in ("alg", "typ", "kid") if name in header)])
+
+
 def token_rows(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return what the token says as (claim, value, what it means here)."""
     claims, certificate = claims_of(entry), entry.get("certificate") or {}
