@@ -129,8 +129,9 @@ async def test_hostile_values_are_escaped_everywhere(home: Home, browser: httpx.
     home.tape.append(
         [
             entry(
-                trace=trace, path=f"/{HOSTILE}", query=HOSTILE, status=422, reason=reason, detail=HOSTILE, caller=hostile, server=hostile,
-                headers={"x-hostile": HOSTILE, "authorization": f"Bearer {raw}"}, details={"decision": HOSTILE},
+                trace=trace, path=f"/{HOSTILE}", query=HOSTILE, status=422, reason=reason, detail=HOSTILE,
+                caller=hostile, server=hostile, headers={"x-hostile": HOSTILE, "authorization": f"Bearer {raw}"},
+                details={"decision": HOSTILE},
                 asked=json.dumps({HOSTILE: HOSTILE}).encode(), answered=HOSTILE.encode(), service="authorization",
             )
             for reason in ("profile", "token_binding", "token_expired", "subject_mismatch", "role_not_allowed")
