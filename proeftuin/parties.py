@@ -84,7 +84,10 @@ class SeedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """An organisation in the network; `hosted_by` is the vendor that runs its services, if any."""
+    """An organisation in the network; `hosted_by` is the vendor that runs its services, if any.
+
+    `shows_names`: whether it lets clients see which of its professionals looked, by name (else by role alone).
+    """
 
     id: str
     name: str
@@ -96,6 +99,7 @@ class Party:
     agb: str | None = None
     kvk: str | None = None
     hosted_by: str | None = None
+    shows_names: bool = False
 
     @property
     def client_id(self) -> str:
@@ -274,6 +278,10 @@ def _value(name: str, value: object, place: str) -> Any:  # noqa: ANN401 - goes 
     if name in {"birth_date", "until"}:
         if type(value) is not date:
             raise SeedError(f"{place}: {name} is a date without quotes, as in 1938-04-12")
+        return value
+    if name == "shows_names":
+        if not isinstance(value, bool):
+            raise SeedError(f"{place}: {name} is true or false")
         return value
     if not isinstance(value, str):
         raise SeedError(f"{place}: {name} is text: put it between quotes")

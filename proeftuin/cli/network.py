@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,12 +40,15 @@ def serve(
     home: HomeOption = HOME,
     processes: Annotated[bool, typer.Option("--processes", help="One process for each instance.")] = False,
 ) -> None:
-    """Run instances in the foreground until SIGTERM (what `up` starts, and what each container runs)."""
+    """Run instances in the foreground until SIGTERM (what `up` starts, with the console beside them; what each container runs)."""
     from proeftuin.sandbox import host, running
+    from proeftuin.sandbox.web import app as web
 
     sandbox = home_at(home, needs=not instances)
     names = instances or [instance.name for instance in sandbox.topology.instances]
-    files = [sandbox.settings_file(name) for name in names]
+    listeners: list[host.Make] = [partial(host.listener, sandbox.settings_file(name)) for name in names]
+    if not instances:
+        listeners.append(partial(web.listener, sandbox))
     host.configure_logging()
 
     def started() -> None:
@@ -52,9 +56,9 @@ def serve(
             host.write_state(running.state_file(sandbox), os.getpid(), ready=True)
 
     if processes:
-        host.run_forked([[path] for path in files], started)
+        host.run_forked([[each] for each in listeners], started)
     else:
-        host.run(files, started)
+        host.run(listeners, started)
 
 
 @app.command()
@@ -67,6 +71,7 @@ def up(
     processes: Annotated[bool, typer.Option("--processes", help="One process for each instance, forked after import.")] = False,
     show: Annotated[bool, typer.Option("--demo/--no-demo", help="Play the exchange and its refusals.")] = True,
     stay: Annotated[bool, typer.Option("--stay/--stop", help="Stay up afterwards, or stop everything.")] = True,
+    tape: Annotated[bool, typer.Option("--tape/--no-tape", help="Record the exchanges for the console.")] = True,
     output: Annotated[Path | None, typer.Option("--json", help="Write the hops to this file.")] = None,
 ) -> None:
     """Start the network, fill it, play the exchange and its refusals, and stay up."""
@@ -77,9 +82,10 @@ def up(
     ok = True
     if running.pid_of(sandbox) is None:
         with console.status("certificates and settings"):
-            sandbox.prepare(parties, base_port)
+            sandbox.prepare(parties, base_port, tape=tape)
         with console.status("starting the services"):
             running.start(sandbox, processes=processes)
+        console.print(f"console {sandbox.topology.console}", highlight=False)
         console.print(f"network up in {time.perf_counter() - began:.1f} s, log in {running.log_file(sandbox)}", highlight=False)
     else:
         console.print("the network runs already", highlight=False)
@@ -242,6 +248,7 @@ def _explain(sandbox: Any) -> None:  # noqa: ANN401 - see home_at
     for instance in sandbox.topology.instances:
         console.print(f"  {instance.name:40}{instance.base_url}", highlight=False)
     console.print(f"\ncertificates: {sandbox.path / 'parties'}/<party>/certificate.pem, .key, client.p12", highlight=False)
+    console.print(f"what they say to each other, in a browser: {sandbox.topology.console}", highlight=False)
     console.print(
         f"CA: {sandbox.ca_bundle}\n\nthe exchange by hand, in a second terminal (also: proeftuin curl | sh):\n", highlight=False
     )

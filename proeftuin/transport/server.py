@@ -22,12 +22,12 @@ class PortInUse(Exception):  # noqa: N818 - it is told to a person, with the way
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address on which one application answers."""
+    """One address on which one application answers; without a `context` in plain HTTP, for this machine alone."""
 
     app: ASGIApp
     host: str
     port: int
-    context: ReloadingContext
+    context: ReloadingContext | None
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -45,7 +45,7 @@ class PeerProtocol(HttpToolsProtocol):
         app = self.app
 
         async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})["tls"] = {"peer": peer, "tls_version": 0x0304}
+            scope.setdefault("extensions", {})["tls"] = {"peer": peer, "der": der, "tls_version": 0x0304}
             await app(scope, receive, send)
 
         self.app = with_peer
@@ -106,6 +106,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _config(listener: Listener) -> uvicorn.Config:
+    context = listener.context
     return uvicorn.Config(
         listener.app,
         http=PeerProtocol,
@@ -116,5 +117,5 @@ def _config(listener: Listener) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
-        ssl_context_factory=lambda _config, _default: listener.context,
+        ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
     )

@@ -15,7 +15,7 @@ from proeftuin.parties import Seed
 from proeftuin.reasons import CONTENT_TYPE, INTERNAL, INVALID_REQUEST, PARTY_MISMATCH, PROFILE, THROTTLED, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import levers
-from services.consent.asking import answer
+from services.consent.asking import Acting, answer
 from services.consent.decisions import Decision, Question
 from services.consent.mitz import rules, xacml
 from services.consent.mitz.catalogue import KIND_OF_TYPE
@@ -48,7 +48,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
             value["holder"], KIND_OF_TYPE[value["holder_type"]], value["user"], KIND_OF_TYPE[value["user_type"]], value["purpose"]
         )
         categories = [each.value for each in message.attributes if each.id == xacml.BY_NAME["data"].id]
-        decisions = await answer(admission, index_key, value["patient"], question, categories, _person(message, value))
+        decisions = await answer(admission, index_key, value["patient"], question, categories, _acting(message, value))
         sent = message.attributes
         if "indeterminate" in pulled:
             decisions = [Decision(each.category, "no-decision", each.reason) for each in decisions]
@@ -114,8 +114,11 @@ async def _message(admission: Admission) -> rules.Message:
     return rules.Message(headers, envelope, xacml.attributes(envelope.body), f"{admission.tenant.audience}{PATH}")
 
 
-def _person(message: rules.Message, value: dict[str, str]) -> Person:
-    """The acting person: the mandated one where there is one, else the responsible one."""
-    acting = "mandated" if "mandated" in value else "person"
-    oid = next(each.oid for each in message.attributes if each.id == xacml.BY_NAME[acting].id)
-    return Person(value[acting], xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), value["role"], value["user"])
+def _acting(message: rules.Message, value: dict[str, str]) -> Acting:
+    """The responsible person, and where another acts under a mandate: that one, on behalf of the first."""
+
+    def person(name: str) -> Person:
+        oid = next(each.oid for each in message.attributes if each.id == xacml.BY_NAME[name].id)
+        return Person(value[name], xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), value["role"], value["user"])
+
+    return Acting(person("mandated"), person("person")) if "mandated" in value else Acting(person("person"))

@@ -18,7 +18,7 @@ from proeftuin.legal_bases import called_on
 from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
-from services.consent.asking import AsOf, answer
+from services.consent.asking import Acting, AsOf, answer
 from services.consent.categories import KNOWN
 from services.consent.decisions import Question
 
@@ -40,7 +40,7 @@ def router(index_key: bytes) -> APIRouter:
         admission.record.patients, admission.record.purpose = [patient], question.purpose
         if question.holder_ura != admission.peer.ura:
             raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
-        answers = await answer(admission, index_key, patient, question, categories, _person(body["user"]), as_of)
+        answers = await answer(admission, index_key, patient, question, categories, _acting(body["user"]), as_of)
         content: dict[str, Any] = {"decisions": [each.as_json() for each in answers]}
         if as_of is not None:
             content["as_of"] = {"valid": as_of.valid, "known": as_of.known}
@@ -67,7 +67,12 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         _check_whom(name, whom)
     if holder.get("ura") is None:
         raise Refused(INVALID_REQUEST, "holder.ura is required")
-    for name, value in (("purpose", purpose), ("user.person", user.get("person")), ("user.role", user.get("role"))):
+    acting = user.get("mandated")
+    if acting is not None and not (isinstance(acting, dict) and acting.get("person") and user.get("person")):
+        raise Refused(INVALID_REQUEST, "user.mandated is an object with person and role, and acts for user.person")
+    codes = {f"user.{name}": user.get(name) for name in ("person", "role")}
+    codes |= {f"user.mandated.{name}": (acting or {}).get(name) for name in ("person", "role")}
+    for name, value in ({"purpose": purpose} | codes).items():
         if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
             raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
     basis = body.get("legal_basis")
@@ -104,5 +109,11 @@ def read_as_of(asked: Any, now: str) -> AsOf | None:  # noqa: ANN401 - JSON is a
     return AsOf(valid, known)
 
 
-def _person(user: dict[str, Any]) -> Person | None:
-    return Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura")) if user.get("person") is not None else None
+def _acting(user: dict[str, Any]) -> Acting:
+    if user.get("person") is None:
+        return Acting()
+    person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+    mandated = user.get("mandated")
+    if mandated is None:
+        return Acting(person)
+    return Acting(Person(mandated["person"], UZI_SYSTEM, mandated.get("role"), user.get("ura")), responsible=person)

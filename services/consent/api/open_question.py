@@ -52,7 +52,11 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         patient = xcpd.patient_of(envelope.body)
         stated = xcpd.asserted(_signed(admission, xcpd.assertion_of(envelope.security)), admission.tenant.clock.now())
         admission.record.patients, admission.record.purpose = [patient], stated.purpose
-        admission.record.person = Person(stated.mandated or stated.person, PERSON_SYSTEMS[UZI], stated.role, stated.user)
+        responsible = Person(stated.person, PERSON_SYSTEMS[UZI], stated.role, stated.user)
+        admission.record.person = responsible
+        if stated.mandated is not None:
+            admission.record.person = Person(stated.mandated, PERSON_SYSTEMS[UZI], stated.role, stated.user)
+            admission.record.responsible = responsible
         admission.record.query = b"openautorisatievraag"
         check_holder(admission, seed, stated.user)
         locations = await _locations(admission, index_key, patient, stated)
