@@ -302,14 +302,20 @@ class Requests:
         self._add("logging", "POST", "/fhir/AuditEvent/_search", HOSPITAL, server, f"{search}/_search", (CLIENT,), token=token,
                   form=form | {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"})  # fmt: skip
 
-        async def read() -> Request:
-            sent = await one()
-            await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
-            url = f"{search}/{sent.sent['content']['id']}"
-            hop = Hop(ROUTES["logging"]["GET", "/fhir/AuditEvent/{event_id}"], HOSPITAL, server)
-            return Request(HOSPITAL, "GET", url, [hop], {"token": token})
+        def reading(of: str) -> Make:
+            async def read() -> Request:
+                sent = await one()
+                await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
+                url = f"{search}/{sent.sent['content']['id']}{of}"
+                hop = Hop(ROUTES["logging"]["GET", f"/fhir/AuditEvent/{{event_id}}{of}"], HOSPITAL, server)
+                return Request(HOSPITAL, "GET", url, [hop], {"token": token})
 
-        self._add_made("logging", "GET", "/fhir/AuditEvent/{event_id}", read)
+            return read
+
+        for of in ("", "/$validate"):
+            self._add_made("logging", "GET", f"/fhir/AuditEvent/{{event_id}}{of}", reading(of))
+        self._add("logging", "POST", "/fhir/AuditEvent/$validate", HOSPITAL, server, f"{search}/$validate", token=token,
+                  content=event(HOSPITAL, CLIENT), content_type=FHIR)  # fmt: skip
         self._add("logging", "POST", "/inzage/logging", PORTAL, server, f"{base}/inzage/logging", (CLIENT,), form={},
                   token=self.tokens["own log"])  # fmt: skip
 
