@@ -104,6 +104,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         response.headers["traceparent"], response.headers["X-Request-Id"] = trace.traceparent, trace.request_id
         if record.reason is not None:  # also of a decision that was given and says no: the calling end logs the same
             response.headers.setdefault("X-Reason", record.reason.code)
+            response.headers["X-Outcome"] = record.outcome
         _measure(request, response, started, reason)
         return response
 
