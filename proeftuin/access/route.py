@@ -137,9 +137,9 @@ def _caller(request: Request, peer: Peer | None) -> System:
 
 
 def _held_against(requirement: Requirement, granted: frozenset[str] | None = None) -> list[str]:
-    """The rules of the route: the scopes of which one is asked, or those of them that were granted; else a valid certificate."""
+    """The rules of the route: those of its scopes that were granted, or all of which one is asked; else a valid certificate."""
     scopes = requirement.scopes or {"certificate"}
-    return policy_urns(*sorted(scopes if granted is None else scopes & granted))
+    return policy_urns(*sorted(scopes & (granted or frozenset()) or scopes))
 
 
 def _path(request: Request) -> str:

@@ -63,6 +63,7 @@ class Requests:
             "consent": await seeding.client_token(portal, CLIENT, "consent", "patient/Consent.cruds"),
             "own log": await seeding.client_token(portal, CLIENT, "logging", "patient/AuditEvent.rs"),
             "log": await hospital.national_token("logging", "system/AuditEvent.c system/AuditEvent.rs"),
+            "audit": await hospital.national_token("logging", "log:audit"),
             "decide": await self.systems[HOLDER].national_token("consent", "consent:decide"),
             "prs": await hospital.national_token("pseudonymisation", "prs:read"),
             "prs of index": await self.systems[INDEX].national_token("pseudonymisation", "prs:register"),
@@ -318,6 +319,14 @@ class Requests:
                   content=event(HOSPITAL, CLIENT), content_type=FHIR)  # fmt: skip
         self._add("logging", "POST", "/inzage/logging", PORTAL, server, f"{base}/inzage/logging", (CLIENT,), form={},
                   token=self.tokens["own log"])  # fmt: skip
+
+        officer, audit = {"officer": "M. Prins"}, self.tokens["audit"]
+        for about, more in ((), {}), ((CLIENT,), {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"}):
+            self._add("logging", "POST", "/audit/AuditEvent/_search", HOSPITAL, server, f"{base}/audit/AuditEvent/_search", about,
+                      form=form | officer | more, token=audit)  # fmt: skip
+        self._add("logging", "POST", "/audit/patterns", HOSPITAL, server, f"{base}/audit/patterns", form=officer, token=audit)
+        self._add("logging", "POST", "/audit/watched", HOSPITAL, server, f"{base}/audit/watched", content={"staff": [CLIENT]},
+                  token=audit)  # fmt: skip
 
         async def erase() -> Request:  # the erasure is written into the log itself, not into an outbox
             hop = Hop(ROUTES["logging"]["POST", "/retention/erase"], "logboek", server)
