@@ -97,7 +97,7 @@ def of(method: str, url: str) -> Interaction:
     if (method, shape) not in table:
         raise UndeclaredInteractionError(f"{method} {path}: no interaction of FHIR that this network has")
     named = "{}" in shape and not any(map(is_bsn, rest.split("/")))
-    return Interaction(table[method, shape], kind, f"{kind}{rest}" if named else None)
+    return Interaction(table[method, shape], kind, f"{kind}{rest.partition('/$')[0]}" if named else None)
 
 
 def reference_in(location: str) -> str | None:

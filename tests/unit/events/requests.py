@@ -63,6 +63,7 @@ class Requests:
             "consent": await seeding.client_token(portal, CLIENT, "consent", "patient/Consent.cruds"),
             "own log": await seeding.client_token(portal, CLIENT, "logging", "patient/AuditEvent.rs"),
             "log": await hospital.national_token("logging", "system/AuditEvent.c system/AuditEvent.rs"),
+            "audit": await hospital.national_token("logging", "log:audit"),
             "decide": await self.systems[HOLDER].national_token("consent", "consent:decide"),
             "prs": await hospital.national_token("pseudonymisation", "prs:read"),
             "prs of index": await self.systems[INDEX].national_token("pseudonymisation", "prs:register"),
@@ -302,16 +303,30 @@ class Requests:
         self._add("logging", "POST", "/fhir/AuditEvent/_search", HOSPITAL, server, f"{search}/_search", (CLIENT,), token=token,
                   form=form | {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"})  # fmt: skip
 
-        async def read() -> Request:
-            sent = await one()
-            await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
-            url = f"{search}/{sent.sent['content']['id']}"
-            hop = Hop(ROUTES["logging"]["GET", "/fhir/AuditEvent/{event_id}"], HOSPITAL, server)
-            return Request(HOSPITAL, "GET", url, [hop], {"token": token})
+        def reading(of: str) -> Make:
+            async def read() -> Request:
+                sent = await one()
+                await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
+                url = f"{search}/{sent.sent['content']['id']}{of}"
+                hop = Hop(ROUTES["logging"]["GET", f"/fhir/AuditEvent/{{event_id}}{of}"], HOSPITAL, server)
+                return Request(HOSPITAL, "GET", url, [hop], {"token": token})
 
-        self._add_made("logging", "GET", "/fhir/AuditEvent/{event_id}", read)
+            return read
+
+        for of in ("", "/$validate"):
+            self._add_made("logging", "GET", f"/fhir/AuditEvent/{{event_id}}{of}", reading(of))
+        self._add("logging", "POST", "/fhir/AuditEvent/$validate", HOSPITAL, server, f"{search}/$validate", token=token,
+                  content=event(HOSPITAL, CLIENT), content_type=FHIR)  # fmt: skip
         self._add("logging", "POST", "/inzage/logging", PORTAL, server, f"{base}/inzage/logging", (CLIENT,), form={},
                   token=self.tokens["own log"])  # fmt: skip
+
+        officer, audit = {"officer": "M. Prins"}, self.tokens["audit"]
+        for about, more in ((), {}), ((CLIENT,), {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"}):
+            self._add("logging", "POST", "/audit/AuditEvent/_search", HOSPITAL, server, f"{base}/audit/AuditEvent/_search", about,
+                      form=form | officer | more, token=audit)  # fmt: skip
+        self._add("logging", "POST", "/audit/patterns", HOSPITAL, server, f"{base}/audit/patterns", form=officer, token=audit)
+        self._add("logging", "POST", "/audit/watched", HOSPITAL, server, f"{base}/audit/watched", content={"staff": [CLIENT]},
+                  token=audit)  # fmt: skip
 
         async def erase() -> Request:  # the erasure is written into the log itself, not into an outbox
             hop = Hop(ROUTES["logging"]["POST", "/retention/erase"], "logboek", server)
