@@ -1,12 +1,18 @@
 """Closed questions as systems in the field send them, made from parts so that each part can be wrong."""
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
-from services.consent.mitz import xacml
-from services.consent.mitz.catalogue import UZI
+from lxml import etree
+
+from proeftuin.clock import instant
+from services.consent.mitz import xacml, xcpd
+from services.consent.mitz.catalogue import AUDIENCE, UZI
+from services.consent.mitz.soap import WSSE
 
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
+CLIENT = "999910000"
 ENDPOINT = "https://localhost:8440/mitz/geslotenautorisatievraag/xacml3"
 HEADERS = {"Content-Type": "application/soap+xml; charset=UTF-8", "X-Request-Id": "3f1c1c1e-0000-4000-8000-000000000001"}
 VALUES: dict[str, Any] = {
@@ -59,3 +65,55 @@ def question(
         f'<a:To>{to}</a:To></s:Header><s:Body><XACMLAuthzDecisionQuery xmlns="{xacml.QUERY_NS}">{request}'
         f"</XACMLAuthzDecisionQuery></s:Body></s:Envelope>"
     ).encode()
+
+
+def subscription(endpoint: str = "https://localhost:1/notify", **changes: Any) -> dict[str, Any]:
+    """Return a subscription of the nursing home on a client."""
+    extension = [
+        {"url": f"http://fhir.nl/StructureDefinition/{name}", "valueOid": f"urn:oid:2.16.840.1.113883.2.4.6.6.{number}"}
+        for name, number in (("GatewaySystem", 1), ("SourceSystem", 2))
+    ]
+    criteria = f"Consent?_query=otv&patientid={CLIENT}&providerid=90000103&providertype=X3"
+    return {
+        "resourceType": "Subscription", "extension": extension, "status": "requested", "reason": "OTV", "criteria": criteria,
+        "channel": {"type": "rest-hook", "endpoint": endpoint, "payload": "application/fhir+json"},
+    } | changes  # fmt: skip
+
+
+def assertion(now: datetime, **values: str) -> etree._Element:
+    """Return a SAML assertion on the nurse of the hospital; an empty value leaves the attribute out."""
+    start, end = instant(now - timedelta(minutes=1)), instant(now + timedelta(minutes=9))
+    given = {"person": "900010001", "role": "30.000", "user": "90000101", "user_type": "V4", "purpose": "TREAT"} | values
+    audience = given.pop("audience", AUDIENCE)
+    start, end = given.pop("start", start), given.pop("end", end)
+    attributes = "".join(
+        f'<Attribute Name="{xacml.BY_NAME[name].id}"><AttributeValue>{typed(name, value)}</AttributeValue></Attribute>'
+        for name, value in given.items()
+        if value
+    )
+    text = (
+        f'<Assertion xmlns="{xcpd.SAML_NS}" ID="_a" Version="2.0" IssueInstant="{start}"><Issuer>x</Issuer>'
+        f'<Conditions NotBefore="{start}" NotOnOrAfter="{end}"><AudienceRestriction><Audience>{audience}</Audience>'
+        f"</AudienceRestriction></Conditions><AttributeStatement>{attributes}</AttributeStatement></Assertion>"
+    )
+    return etree.fromstring(text)
+
+
+def typed(name: str, value: str) -> str:
+    """Return a value in its HL7 v3 type."""
+    declared = xacml.BY_NAME[name]
+    if declared.type == xacml.II:
+        return f'<InstanceIdentifier xmlns="urn:hl7-org:v3" root="{declared.oid or UZI}" extension="{value}"/>'
+    return f'<CodedValue xmlns="urn:hl7-org:v3" code="{value}" codeSystem="{declared.oid}"/>'
+
+
+def open_question(stated: etree._Element, patient: str = CLIENT, action: str = xcpd.ACTION, body: str = "") -> bytes:
+    """Return an open question under an assertion."""
+    wsa = "http://www.w3.org/2005/08/addressing"
+    asked = body or (
+        f'<PatientLocationQueryRequest xmlns="{xcpd.XCPD_NS}"><RequestedPatientId root="2.16.840.1.113883.2.4.6.3" '
+        f'extension="{patient}" assigningAuthorityName="NLMINBIZA"/></PatientLocationQueryRequest>'
+    )
+    header = f'<a:Action>{action}</a:Action><a:MessageID>urn:uuid:1</a:MessageID><w:Security xmlns:w="{WSSE}">{{}}</w:Security>'
+    envelope = f'<s:Envelope xmlns:s="{SOAP_12}" xmlns:a="{wsa}"><s:Header>{header}</s:Header><s:Body>{asked}</s:Body></s:Envelope>'
+    return envelope.format(etree.tostring(stated).decode()).encode()

@@ -5,7 +5,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,16 @@ from fhir.resources.R4B.bundle import Bundle
 from lxml import etree
 from signxml.signer import XMLSigner
 
-from proeftuin.clock import instant
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import ConsentSeed
 from proeftuin.sandbox.seeding import consent_resource
 from proeftuin.tokens.access_token import Person
 from proeftuin.transport.trust import Trust, server_context
 from services.consent.app import create_app
-from services.consent.mitz import xacml, xcpd
-from services.consent.mitz.catalogue import AUDIENCE, UZI
+from services.consent.mitz import xcpd
 from services.consent.mitz.fhir_xml import from_xml, to_xml
-from services.consent.mitz.soap import WSSE
 from tests.harness import Harness
-from tests.unit.services.consent.messages import HEADERS, SOAP_12
+from tests.unit.services.consent.messages import HEADERS, assertion, open_question, subscription
 
 CLIENT, PORTAL, HOLDER, HOSPITAL = "999910000", "mijn-dossier", "verpleeghuis-avondrood", "ziekenhuis-de-linde"
 SUBSCRIPTION, OPEN = "/mitz/abonnementen/fhir/Subscription", "/mitz/openautorisatievraag"
@@ -38,18 +34,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def harness(tmp_path: Path, database_url: str) -> Harness:
     return Harness(tmp_path, "consent", ["toestemmingsregister"], database_url)
-
-
-def subscription(endpoint: str = "https://localhost:1/notify", **changes: Any) -> dict[str, Any]:
-    extension = [
-        {"url": f"http://fhir.nl/StructureDefinition/{name}", "valueOid": f"urn:oid:2.16.840.1.113883.2.4.6.6.{number}"}
-        for name, number in (("GatewaySystem", 1), ("SourceSystem", 2))
-    ]
-    criteria = f"Consent?_query=otv&patientid={CLIENT}&providerid=90000103&providertype=X3"
-    return {
-        "resourceType": "Subscription", "extension": extension, "status": "requested", "reason": "OTV", "criteria": criteria,
-        "channel": {"type": "rest-hook", "endpoint": endpoint, "payload": "application/fhir+json"},
-    } | changes  # fmt: skip
 
 
 async def subscribe(harness: Harness, resource: dict[str, Any], party: str = HOLDER, *, as_xml: bool = False) -> httpx.Response:
@@ -63,43 +47,6 @@ async def withdraw(harness: Harness, resource: dict[str, Any]) -> None:
     path = f"/fhir/Consent/{resource['id']}"
     answer = await harness.call("PUT", path, party=PORTAL, token=token, json=resource | {"status": "inactive"})
     assert answer.status_code == 200
-
-
-def assertion(harness: Harness, **values: str) -> etree._Element:
-    now = harness.clock.now()
-    start, end = instant(now - timedelta(minutes=1)), instant(now + timedelta(minutes=9))
-    given = {"person": "900010001", "role": "30.000", "user": "90000101", "user_type": "V4", "purpose": "TREAT"} | values
-    audience = given.pop("audience", AUDIENCE)
-    start, end = given.pop("start", start), given.pop("end", end)
-    attributes = "".join(
-        f'<Attribute Name="{xacml.BY_NAME[name].id}"><AttributeValue>{typed(name, value)}</AttributeValue></Attribute>'
-        for name, value in given.items()
-        if value
-    )
-    text = (
-        f'<Assertion xmlns="{xcpd.SAML_NS}" ID="_a" Version="2.0" IssueInstant="{start}"><Issuer>x</Issuer>'
-        f'<Conditions NotBefore="{start}" NotOnOrAfter="{end}"><AudienceRestriction><Audience>{audience}</Audience>'
-        f"</AudienceRestriction></Conditions><AttributeStatement>{attributes}</AttributeStatement></Assertion>"
-    )
-    return etree.fromstring(text)
-
-
-def typed(name: str, value: str) -> str:
-    declared = xacml.BY_NAME[name]
-    if declared.type == xacml.II:
-        return f'<InstanceIdentifier xmlns="urn:hl7-org:v3" root="{declared.oid or UZI}" extension="{value}"/>'
-    return f'<CodedValue xmlns="urn:hl7-org:v3" code="{value}" codeSystem="{declared.oid}"/>'
-
-
-def open_question(stated: etree._Element, patient: str = CLIENT, action: str = xcpd.ACTION, body: str = "") -> bytes:
-    wsa = "http://www.w3.org/2005/08/addressing"
-    asked = body or (
-        f'<PatientLocationQueryRequest xmlns="{xcpd.XCPD_NS}"><RequestedPatientId root="2.16.840.1.113883.2.4.6.3" '
-        f'extension="{patient}" assigningAuthorityName="NLMINBIZA"/></PatientLocationQueryRequest>'
-    )
-    header = f'<a:Action>{action}</a:Action><a:MessageID>urn:uuid:1</a:MessageID><w:Security xmlns:w="{WSSE}">{{}}</w:Security>'
-    envelope = f'<s:Envelope xmlns:s="{SOAP_12}" xmlns:a="{wsa}"><s:Header>{header}</s:Header><s:Body>{asked}</s:Body></s:Envelope>'
-    return envelope.format(etree.tostring(stated).decode()).encode()
 
 
 async def ask(harness: Harness, body: bytes, party: str = HOSPITAL) -> httpx.Response:
@@ -128,7 +75,7 @@ async def grant_all(harness: Harness, permit: str = "permit", category: str = "G
 
 async def test_the_open_question_names_subscribed_holders_with_a_permit_and_no_others(harness: Harness) -> None:
     async with harness.running(create_app(harness.settings, harness.wiring)):
-        body = open_question(assertion(harness))
+        body = open_question(assertion(harness.clock.now()))
         assert located(await ask(harness, body)) == {}
         await grant_all(harness)
         assert located(await ask(harness, body)) == {}  # permitted, but nobody has subscribed
@@ -136,8 +83,8 @@ async def test_the_open_question_names_subscribed_holders_with_a_permit_and_no_o
         assert located(await ask(harness, body)) == {"90000103": ["GGC002", "GGC012", "GGC013"]}
         await grant_all(harness, "deny", "GGC013", "*")
         assert located(await ask(harness, body)) == {"90000103": ["GGC012"]}
-        assert located(await ask(harness, open_question(assertion(harness, user_type="T2")))) == {}
-        assert located(await ask(harness, open_question(assertion(harness), patient="999918138"))) == {}
+        assert located(await ask(harness, open_question(assertion(harness.clock.now(), user_type="T2")))) == {}
+        assert located(await ask(harness, open_question(assertion(harness.clock.now()), patient="999918138"))) == {}
         events = [event for event in await harness.logged() if event["subtype"][0]["code"] == "search-type"]
     assert len(events) == 6
     assert all(event["agent"][2]["who"]["identifier"]["value"] == "900010001" for event in events)
@@ -152,13 +99,13 @@ async def test_an_assertion_that_does_not_hold_is_a_fault_with_its_rule(
     harness: Harness, values: dict[str, str], rule: str
 ) -> None:
     async with harness.running(create_app(harness.settings, harness.wiring)):
-        answer = await ask(harness, open_question(assertion(harness, **values)))
+        answer = await ask(harness, open_question(assertion(harness.clock.now(), **values)))
     assert answer.status_code in (400, 422)
     assert rule in answer.text
 
 
 async def test_another_message_than_the_open_question_is_a_fault(harness: Harness) -> None:
-    stated = assertion(harness)
+    stated = assertion(harness.clock.now())
     async with harness.running(create_app(harness.settings, harness.wiring)):
         prpa = open_question(stated, body='<PRPA_IN201305UV02 xmlns="urn:hl7-org:v3"/>')
         assert "OQ-01" in (await ask(harness, prpa)).text
@@ -178,7 +125,7 @@ async def test_a_signed_assertion_is_what_the_certificate_of_the_connection_sign
         leaf = folder_certificate.split(b"-----END CERTIFICATE-----")[0] + b"-----END CERTIFICATE-----\n"
         signer = XMLSigner(signature_algorithm="ecdsa-sha256", c14n_algorithm="http://www.w3.org/2001/10/xml-exc-c14n#")
         made: etree._Element = signer.sign(
-            assertion(harness), key=folder_key, cert=leaf.decode(), reference_uri="_a", id_attribute="ID"
+            assertion(harness.clock.now()), key=folder_key, cert=leaf.decode(), reference_uri="_a", id_attribute="ID"
         )
         return made
 
