@@ -150,6 +150,8 @@ async def logging(path: Path) -> Events:
         await book.get("?date=ge2026")
         await book.get("/kept")
         await book.inspect()
+        token = book.token(HOSPITAL, "log:audit")
+        await book.call("POST", "/audit/watched", party=HOSPITAL, token=token, json={"staff": [CLIENT]})
         await retention.erase(book, before="2021-01-01")  # told in the log itself, and in no outbox
         last = sa.text("SELECT document FROM event ORDER BY seq DESC LIMIT 1")
         erasure = json.loads(book.database(lambda connection: connection.scalar(last)))

@@ -8,8 +8,9 @@ REFUSED, NODE = "110113 110132 E", "110113 110126 E"
 READ, CREATE, UPDATE, DELETE = "rest read R", "rest create C", "rest update U", "rest delete D"
 SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "rest transaction E"
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
+LOG_CONFIGURED = "110113 110129 U"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
-LOG_USED, LOG_ERASED = "110101 search-type R", "110101 destroy D"
+LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -41,7 +42,10 @@ ROUTES: dict[str, Rows] = {
     "logging": _OPERATIONS | {
         ("POST", "/fhir/AuditEvent"): None, ("POST", "/fhir"): None,
         ("GET", "/fhir/AuditEvent"): LOG_USED, ("POST", "/fhir/AuditEvent/_search"): LOG_USED,
-        ("GET", "/fhir/AuditEvent/{event_id}"): LOG_USED, ("POST", "/inzage/logging"): LOG_USED,
+        ("GET", "/fhir/AuditEvent/{event_id}"): LOG_READ, ("POST", "/inzage/logging"): LOG_USED,
+        ("POST", "/fhir/AuditEvent/$validate"): None, ("GET", "/fhir/AuditEvent/{event_id}/$validate"): LOG_READ,
+        ("POST", "/audit/AuditEvent/_search"): LOG_USED, ("POST", "/audit/patterns"): LOG_USED,
+        ("POST", "/audit/watched"): LOG_CONFIGURED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,

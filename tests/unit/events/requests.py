@@ -3,7 +3,8 @@
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from proeftuin import pseudonym
@@ -62,6 +63,7 @@ class Requests:
             "kik-v": await self.systems[OFFICE].token(self.issuer, self.station, "system/kik-v.s") or "",
             "consent": await seeding.client_token(portal, CLIENT, "consent", "patient/Consent.cruds"),
             "own log": await seeding.client_token(portal, CLIENT, "logging", "patient/AuditEvent.rs"),
+            "audit": await hospital.national_token("logging", "log:audit"),
             "log": await hospital.national_token("logging", "system/AuditEvent.c system/AuditEvent.rs"),
             "decide": await self.systems[HOLDER].national_token("consent", "consent:decide"),
             "prs": await hospital.national_token("pseudonymisation", "prs:read"),
@@ -302,14 +304,26 @@ class Requests:
         self._add("logging", "POST", "/fhir/AuditEvent/_search", HOSPITAL, server, f"{search}/_search", (CLIENT,), token=token,
                   form=form | {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"})  # fmt: skip
 
-        async def read() -> Request:
+        async def read(operation: str) -> Request:
             sent = await one()
             await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
-            url = f"{search}/{sent.sent['content']['id']}"
-            hop = Hop(ROUTES["logging"]["GET", "/fhir/AuditEvent/{event_id}"], HOSPITAL, server)
+            url = f"{search}/{sent.sent['content']['id']}{operation}"
+            hop = Hop(ROUTES["logging"]["GET", f"/fhir/AuditEvent/{{event_id}}{operation}"], HOSPITAL, server)
             return Request(HOSPITAL, "GET", url, [hop], {"token": token})
 
-        self._add_made("logging", "GET", "/fhir/AuditEvent/{event_id}", read)
+        async def validate() -> Request:
+            sent = await one()
+            return replace(sent, url=f"{sent.url}/$validate")
+
+        self._add_made("logging", "POST", "/fhir/AuditEvent/$validate", validate)
+        for operation in ("", "/$validate"):
+            self._add_made("logging", "GET", f"/fhir/AuditEvent/{{event_id}}{operation}", partial(read, operation))
+        audit, officer = self.tokens["audit"], {"officer": "fg-1"}
+        place = "/audit/AuditEvent/_search"
+        self._add("logging", "POST", place, HOSPITAL, server, base + place, form=officer | form, token=audit)
+        self._add("logging", "POST", "/audit/patterns", HOSPITAL, server, f"{base}/audit/patterns", form=officer, token=audit)
+        watched = {"staff": [CLIENT]}
+        self._add("logging", "POST", "/audit/watched", HOSPITAL, server, f"{base}/audit/watched", content=watched, token=audit)
         self._add("logging", "POST", "/inzage/logging", PORTAL, server, f"{base}/inzage/logging", (CLIENT,), form={},
                   token=self.tokens["own log"])  # fmt: skip
 
