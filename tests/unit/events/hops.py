@@ -9,6 +9,8 @@ from proeftuin.fhir.validation import validate
 from proeftuin.parties import Seed
 from tests.unit.events.expected import NODE
 
+_BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/"
+CLOSED = {f"{_BALP}IHE.BasicAudit.AuthZconsent", f"{_BALP}IHE.IUA.71"}  # no other entities may stand in them
 Patients = tuple[str, ...]
 
 
