@@ -22,12 +22,16 @@ from proeftuin.transport.tracing import CURRENT, Trace
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only the caller knows of a call: on whose data (BSNs), for whom and for what."""
+    """What only the caller knows of a call: on whose data (BSNs), for whom and for what.
+
+    `interaction`: what the call is, where the address is one that another chose (a notification) and says nothing of it.
+    """
 
     patients: tuple[str, ...] = ()
     person: Person | None = None
     purpose: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    interaction: Interaction | None = None
 
 
 NOTHING = About()
@@ -54,7 +58,7 @@ class Caller:
 
         Raises Unreachable, UndeclaredInteractionError, and what the database raises.
         """
-        interaction, content = interactions.of(method, url), rest.get("content")
+        interaction, content = about.interaction or interactions.of(method, url), rest.get("content")
         entries = entries_of(content) if interaction.event is TRANSACTION and isinstance(content, dict) else []
         unlogged = interaction.event is TRANSACTION and not entries and isinstance(content, dict) and content.get("type") == "batch"
         kind = None if unlogged else interaction.event  # a batch is but a wrapping: audit events on their way to the log

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from proeftuin import pseudonym
@@ -11,9 +12,12 @@ from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.sandbox import directory, seeding
 from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, CareSystem, _b64url
 from proeftuin.sandbox.nursing_records import generate
+from services.consent.mitz import notification
+from services.consent.subscriptions import Subscription
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
+from tests.unit.services.consent import messages
 from tests.unit.services.logging.logbook import event
 
 HOSPITAL, PORTAL, REGISTER, OFFICE, INDEX = "ziekenhuis-de-linde", "mijn-dossier", "cibg", "zorgkantoor-lindestreek", "verwijsindex"
@@ -272,6 +276,49 @@ class Requests:
         self._add_made("consent", "GET", "/fhir/Consent/{consent_id}", read)
         self._add_made("consent", "PUT", "/fhir/Consent/{consent_id}", update)
         self._add_made("consent", "POST", "/decisions", lambda: self.decision(CLIENT, ["Condition"], HOSPITAL))
+        self._mitz(base, server, mine)
+
+    def _mitz(self, base: str, server: str, mine: Patients) -> None:
+        """The forms in which Mitz is spoken to."""
+        rows: dict[tuple[str, str], str | None] = ROUTES["consent"]
+        soap: dict[str, Any] = {"content_type": messages.HEADERS["Content-Type"]}
+        closed, check = "/mitz/geslotenautorisatievraag/xacml3", "/mitz/check/geslotenautorisatievraag"
+
+        async def closed_question() -> Request:
+            hop = Hop(rows["POST", closed], HOLDER, server, mine, reason="consent_category")
+            return Request(HOLDER, "POST", base + closed, [hop], {"body": messages.question()} | soap, mine)
+
+        async def open_question() -> Request:
+            path, body = "/mitz/openautorisatievraag", messages.open_question(messages.assertion(datetime.now(UTC)))
+            return Request(
+                HOSPITAL, "POST", base + path, [Hop(rows["POST", path], HOSPITAL, server, mine)], {"body": body} | soap, mine
+            )
+
+        async def end() -> Request:
+            made = await self.systems[HOLDER].client.request(
+                "POST", subscriptions, content=messages.subscription(), content_type=FHIR
+            )
+            await self.network.events()
+            hop = Hop(rows["DELETE", f"{subscription}/{{subscription_id}}"], HOLDER, server)
+            return Request(HOLDER, "DELETE", f"{base}/mitz/abonnementen/fhir/{made.headers['Location']}", [hop], {})
+
+        self._add_made("consent", "POST", closed, closed_question)
+        self._add_made("consent", "POST", "/mitz/openautorisatievraag", open_question)
+        self._add("consent", "POST", check, HOLDER, server, base + check, body=messages.question(), **soap)
+        subscription = "/mitz/abonnementen/fhir/Subscription"
+        subscriptions = base + subscription
+        self._add(
+            "consent", "POST", subscription, HOLDER, server, subscriptions, mine, content=messages.subscription(), content_type=FHIR
+        )
+        self._add_made("consent", "DELETE", f"{subscription}/{{subscription_id}}", end)
+        status = f"{subscription}/$processingStatus"
+        self._add("consent", "GET", status, HOLDER, server, f"{base}{status}?providerid=90000103")
+        stored = Subscription("1", "x", "90000103", "X3", "1.2.3", "1.2.4", {})
+        told = notification.bundle(stored, CLIENT, [], "2026-06-01T12:00:00.000Z")["entry"][0]["resource"]
+        self._add("consent", "POST", "/fhir/Consent/$convert", HOLDER, server, f"{base}/fhir/Consent/$convert?to=pcf", content=told,
+                  content_type=FHIR)  # fmt: skip
+        self._add("consent", "GET", "/sandbox/levers", HOLDER, server, f"{base}/sandbox/levers")
+        self._add("consent", "PUT", "/sandbox/levers/{name}", HOLDER, server, f"{base}/sandbox/levers/delay", content={"times": 0})
 
     async def decision(self, bsn: str, categories: list[str], user: str, reason: str | None = None) -> Request:
         """The closed question by the holder; `reason` of the no that it is expected to get."""
