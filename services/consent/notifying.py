@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between two tries, doubling
 LOOK = 1.0  # seconds between two looks when nobody woke the courier
 _XML = "application/fhir+xml"
-_TOLD = Interaction(events.NOTIFICATION)
+_TOLD = Interaction(events.NOTIFICATION, "Consent")
 
 
 def notify(connection: sa.Connection, token: str, patient: str, now: str, late: str) -> None:
