@@ -20,6 +20,7 @@ from proeftuin.transport.tracing import Trace, from_headers
 log = structlog.get_logger(__name__)
 MOST_OF_BODY = 64 * 1024  # bytes
 WAITING = 2000  # entries that may wait for the writer; what comes when it is full is not recorded
+PAUSE = 0.0005  # seconds between two entries, in which those who answer get on: else they wait for the interpreter's 5 ms
 GATHER = 0.25  # seconds, so that what belongs to one exchange is written together, and after it rather than during it
 
 
@@ -48,6 +49,10 @@ class Writer:
         except queue.Full:
             log.warning("the tape is not complete")
 
+    def _made(self, later: Callable[[], Entry]) -> Entry:
+        time.sleep(PAUSE)
+        return later()
+
     def _write(self) -> None:
         while True:
             waiting = [self._waiting.get()]
@@ -56,7 +61,7 @@ class Writer:
             while not self._waiting.empty():
                 waiting.append(self._waiting.get_nowait())
             try:
-                self._tape.append([each() for each in waiting if not isinstance(each, threading.Event)])
+                self._tape.append([self._made(each) for each in waiting if not isinstance(each, threading.Event)])
             except Exception as error:  # noqa: BLE001 - whatever it was, the answers went out and go on
                 log.warning("not on the tape", error=type(error).__name__, entries=len(waiting))
             for each in waiting:
