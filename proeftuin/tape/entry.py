@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from starlette.datastructures import Headers
 from proeftuin.audit.record import Record
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import Reason
-from proeftuin.tape.redaction import decode, is_secret, redact
+from proeftuin.tape.redaction import decode, is_secret, parse, redact
 from proeftuin.transport.tracing import Trace
 
 _ASIDE = re.compile(
@@ -112,7 +111,7 @@ def body(passed: Body, content_type: str) -> dict[str, Any] | None:
         return found
     if whole and (media_type.endswith("json") or not media_type):
         try:
-            return found | {"content": json.loads(text)}
+            return found | {"content": parse(text)}
         except (ValueError, RecursionError):
             pass
     if whole and media_type == "application/x-www-form-urlencoded":
@@ -127,7 +126,7 @@ def _form(text: str) -> dict[str, Any]:
         shown: Any = value
         if value[:1] in ("{", "["):
             with contextlib.suppress(ValueError, RecursionError):
-                shown = json.loads(value)
+                shown = parse(value)
         if name in found:  # as a list of lists it would not tell one value from several
             found[name] = {"several": [*found[name]["several"], shown] if _several(found[name]) else [found[name], shown]}
         else:

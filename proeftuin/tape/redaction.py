@@ -6,6 +6,7 @@
 import base64
 import functools
 import json
+import math
 import re
 from typing import Any
 
@@ -77,6 +78,8 @@ def _text(value: str, depth: int) -> Any:  # noqa: ANN401 - a token becomes a di
 
 def _string(value: str) -> str:
     """Take out of a text what is secret in it; tokens lose their signature."""
+    if not value.isascii():
+        value = value.encode(errors="replace").decode()  # a page cannot hold half a surrogate pair
     if value.count(".") > 1:
         value = _COMPACT.sub(_unsigned, value)
     if "PRIVATE KEY" in value:
@@ -98,8 +101,22 @@ def _unsigned(found: re.Match[str]) -> str:
     return ".".join(parts[: 2 if len(parts) == 3 else 1]) + ".(signature dropped)"
 
 
+def parse(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is any
+    """Return JSON, without the numbers that JSON does not have; raises ValueError or RecursionError."""
+
+    def finite(number: str) -> float:
+        if math.isinf(value := float(number)):
+            raise ValueError(f"{number[:20]} is too large a number")
+        return value
+
+    def none(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_float=finite, parse_constant=none)
+
+
 def _json(segment: str) -> Any:  # noqa: ANN401 - JSON is any
     try:
-        return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        return parse(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     except (ValueError, RecursionError):
         return None
