@@ -193,6 +193,9 @@ CONSENT_UNAVAILABLE = Reason(
 
 # what is asked
 CONTENT_TYPE = Reason("content_type", 415, "invalid_request", "not-supported", "Send the media type that the contract names.")
+NOT_ACCEPTABLE = Reason(
+    "not_acceptable", 406, "invalid_request", "not-supported", "Accept one of the media types that the contract names."
+)
 TOO_LARGE = Reason("too_large", 413, "invalid_request", "too-long", "Send a smaller message, or several.")
 MALFORMED = Reason("malformed", 400, "invalid_request", "structure", "Send well-formed content of the declared media type.")
 PROFILE = Reason("profile", 422, "invalid_request", "invariant", "Mend each element that the issues name.")
@@ -255,6 +258,9 @@ SPLIT_VIEW = Reason(
     "split_view", 422, "access_denied", "security", "The log was rewritten since it was last witnessed; find out by whom."
 )
 
+LEGAL_BASIS = Reason(
+    "legal_basis", 403, "access_denied", "forbidden", "State the law that the supervision stands on, and the case it is for."
+)
 # the console, which browsers on the machine of the sandbox look at
 UNKNOWN_HOST = Reason(
     "unknown_host", 421, "invalid_request", "security", "Open the console by the address that `proeftuin up` prints."

@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from proeftuin.cli import checks, network, pki, seeing
+from proeftuin.cli import checks, inspection, network, pki, seeing
 from proeftuin.cli.command import console
 
 app = network.app
@@ -11,6 +11,7 @@ app.command("console")(seeing.web_console)
 app.command("trace")(seeing.trace)
 app.add_typer(pki.app, name="pki")
 app.add_typer(checks.parties_app, name="parties")
+inspection.register(checks.log_app)
 app.add_typer(checks.log_app, name="log")
 
 

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from proeftuin.sandbox.home import Home
+from proeftuin.sandbox.portal import pages as portal
 from proeftuin.sandbox.web import exchanges, live
 from proeftuin.sandbox.web.guard import Guard
 from proeftuin.sandbox.web.rendering import ENVIRONMENT, FOLDER, page
@@ -28,7 +29,11 @@ class Section:
     router: Callable[[Home], APIRouter]
 
 
-SECTIONS = (Section("Exchanges", "/", exchanges.router), Section("Live", "/live", live.router))
+SECTIONS = (
+    Section("Exchanges", "/", exchanges.router),
+    Section("Live", "/live", live.router),
+    Section("Mijn Dossier", "/portaal", portal.router),
+)
 
 
 def create_app(home: Home) -> ASGIApp:
