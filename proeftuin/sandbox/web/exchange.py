@@ -144,7 +144,7 @@ def read_event(resource: dict[str, Any]) -> Event:
     subtype = (resource.get("subtype") or [{}])[0]
     address = resource["agent"][1].get("network", {}).get("address", "") if len(resource["agent"]) > 1 else ""
     return Event(
-        observer=resource["source"].get("site", "unknown"),
+        observer=resource["source"].get("observer", {}).get("display", "unknown"),
         span_id=traceparent[2] if len(traceparent) == 4 else "",
         request_id=extensions.get(f"{_KOPPELTAAL}request-id", {}).get("valueId", ""),
         client=client, server=server, address=address, what=subtype.get("display") or subtype.get("code", ""),
