@@ -97,3 +97,53 @@ def test_a_page_that_was_kept_opens_by_itself(page: Page, tmp_path: Path) -> Non
     page.goto(kept.as_uri())
     assert page.locator("table").first.evaluate("table => getComputedStyle(table).borderCollapse") == "collapse"
     assert violations(page) == []
+
+
+def test_a_client_decides_by_keyboard_alone(page: Page) -> None:
+    """Says no in three steps without a mouse, reads what will hold, and takes it back; every page is readable for all."""
+
+    def press(text: str) -> None:
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.innerText || ''").strip() == text:
+                page.keyboard.press("Enter")
+                return
+        raise AssertionError(f"no keyboard reaches {text!r}")
+
+    def reach(name: str) -> None:
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.name") == name:
+                return
+        raise AssertionError(f"no keyboard reaches {name!r}")
+
+    log_in(page)
+    press("Mijn toestemmingen")
+    page.get_by_role("heading", name="Mijn toestemmingen").wait_for()
+    assert violations(page) == []
+    press("Maak een nieuwe keuze")
+    page.get_by_role("heading", name="Maak een keuze").wait_for()
+    assert violations(page) == []
+    reach("antwoord")
+    page.keyboard.press("ArrowDown")
+    reach("van")
+    page.keyboard.type("Verpleeghuis Avondrood")
+    reach("aan")
+    page.keyboard.type("GGZ Lindestreek")
+    reach("wat")
+    page.keyboard.press("Space")
+    press("Kijk na wat er gaat gelden")
+    page.get_by_role("heading", name="Klopt dit?").wait_for()
+    assert violations(page) == []
+    sentence = "GGZ Lindestreek mag uw gegevens van Verpleeghuis Avondrood niet zien."
+    assert sentence in page.locator("#straks").inner_text()
+    press("Ja, leg dit vast")
+    page.get_by_role("status").get_by_text("Vastgelegd. Uw keuze geldt vanaf nu.").wait_for()
+    assert violations(page) == []
+    press("Trek dit nee in")
+    page.get_by_role("status").get_by_text("Uw nee is weg.").wait_for()
+    assert page.get_by_role("article").get_by_text(sentence).locator("visible=true").count() == 0  # it stands with what is past
+    press("Bekijk wie is geweigerd")
+    page.get_by_role("heading", name="Wie is geweigerd?").wait_for()
+    assert violations(page) == []
+    assert "999910000" not in page.url
