@@ -18,7 +18,7 @@ from proeftuin.reasons import OVERLOADED, Refused
 from proeftuin.storage.database import Database
 from proeftuin.transparency import merkle
 from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, verifier_line, verify
-from proeftuin.transparency.tiles import Tree, hash_at
+from proeftuin.transparency.tiles import Tree
 from services.logging import store
 from services.logging.erasure import GONE
 from services.logging.indexing import Indexed, indexed
@@ -66,6 +66,7 @@ class Sequencer:
     largest: int = LARGEST_BATCH  # events in one transaction
     _pending: list[tuple[Delivery, asyncio.Future[Appended]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
+    _tree: Tree | None = field(default=None, repr=False)
 
     def prepare(self, source: str, event_id: str, event: dict[str, Any]) -> Delivery:
         """Return what will be stored of a valid AuditEvent; raises ValueError here, where it fails no other's event."""
@@ -106,7 +107,7 @@ class Sequencer:
         """Append in the transaction of `connection`: rows, tiles and checkpoint, or nothing."""
         _lock(connection)
         last = store.last_checkpoint(connection)
-        tree = Tree.load(last[0] if last else 0, lambda level, position: store.tile(connection, level, position))
+        tree = self._tree_at(connection, last)
         known: dict[tuple[str, str], tuple[int, bytes]] = {}
         for source in {delivery.source for delivery in deliveries}:
             ids = [delivery.event_id for delivery in deliveries if delivery.source == source]
@@ -139,17 +140,21 @@ class Sequencer:
             )
             placed.append(Appended(seq))
         if rows:
-            connection.execute(store.events.insert(), rows)
-            if about:
-                connection.execute(store.subjects.insert(), about)
+            store.add(connection, rows, about)
             for (level, position), hashes in tree.append([merkle.leaf_hash(row["entry"]) for row in rows]).items():
                 store.put_tile(connection, level, position, hashes)
-            read = hash_at(lambda level, position: store.tile(connection, level, position))
-            checkpoint = Checkpoint(self.origin, tree.size, merkle.root(tree.size, read))
-            connection.execute(
-                store.checkpoints.insert().values(size=tree.size, root=checkpoint.root, note=checkpoint.sign(self.key))
-            )
+            checkpoint = Checkpoint(self.origin, tree.size, tree.root())
+            store.add_checkpoint(connection, tree.size, checkpoint.root, checkpoint.sign(self.key))
+            self._tree = tree
         return placed
+
+    def _tree_at(self, connection: sa.Connection, last: tuple[int, bytes, str] | None) -> Tree:
+        """The tree that the last checkpoint signed: the one kept from the last append, unless that was rolled back or is another's."""
+        size, root = last[:2] if last else (0, merkle.EMPTY_ROOT)
+        kept, self._tree = self._tree, None
+        if kept is not None and (kept.size, kept.root()) == (size, root):
+            return kept
+        return Tree.load(size, lambda level, position: store.tile(connection, level, position))
 
     def begin(self, connection: sa.Connection) -> None:
         """Sign the empty log, or check that the stored one is the one last signed; raises LogDamagedError."""
@@ -166,7 +171,7 @@ class Sequencer:
             raise LogDamagedError(f"the last checkpoint is not one that this log signed: {error}") from error
         stored = connection.scalar(sa.select(sa.func.count()).select_from(store.events))
         try:
-            found = merkle.root(size, hash_at(lambda level, position: store.tile(connection, level, position)))
+            found = Tree.load(size, lambda level, position: store.tile(connection, level, position)).root()
         except LookupError as error:
             raise LogDamagedError(f"the log's tiles are incomplete: {error}") from error
         if (stored, size, found) != (signed.size, signed.size, signed.root):

@@ -41,7 +41,7 @@ subjects = sa.Table(  # whom an event is about: an event of another's making may
     "subject",
     metadata,
     sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 tiles = sa.Table(
     "tile",
@@ -74,6 +74,12 @@ erasures = sa.Table(
 )
 
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
+_GROW = (
+    tiles.update()
+    .where(tiles.c.level == sa.bindparam("at"), tiles.c.position == sa.bindparam("place"))
+    .values(hashes=sa.bindparam("now"))
+)
+_EVENTS, _SUBJECTS, _TILE_ADDED, _CHECKPOINT = (table.insert() for table in (events, subjects, tiles, checkpoints))
 _LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 _DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
     events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
@@ -106,9 +112,21 @@ def tile(connection: sa.Connection, level: int, position: int) -> bytes:
 
 def put_tile(connection: sa.Connection, level: int, position: int, hashes: bytes) -> None:
     """Store a tile, also over its own shorter form: the right edge grows."""
-    where = (tiles.c.level == level, tiles.c.position == position)
-    if connection.execute(tiles.update().where(*where).values(hashes=hashes)).rowcount == 0:
-        connection.execute(tiles.insert().values(level=level, position=position, hashes=hashes))
+    values = {"at": level, "place": position, "now": hashes}
+    if connection.execute(_GROW, values).rowcount == 0:
+        connection.execute(_TILE_ADDED, {"level": level, "position": position, "hashes": hashes})
+
+
+def add(connection: sa.Connection, rows: list[dict[str, Any]], about: list[dict[str, Any]]) -> None:
+    """Add events, and whom they are about."""
+    connection.execute(_EVENTS, rows)
+    if about:
+        connection.execute(_SUBJECTS, about)
+
+
+def add_checkpoint(connection: sa.Connection, size: int, root: bytes, note: str) -> None:
+    """Add a signed checkpoint."""
+    connection.execute(_CHECKPOINT, {"size": size, "root": root, "note": note})
 
 
 def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
