@@ -4,13 +4,13 @@ import asyncio
 import time
 
 from proeftuin.reasons import UPSTREAM, Refused
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 
 class TokenClient:
     """Gets tokens of one issuer for one party."""
 
-    def __init__(self, issuer: str, client_id: str, client: PeerClient, *, margin: float = 10.0) -> None:
+    def __init__(self, issuer: str, client_id: str, client: Client, *, margin: float = 10.0) -> None:
         self._issuer = issuer
         self._client_id = client_id
         self._client = client
