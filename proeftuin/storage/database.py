@@ -54,6 +54,10 @@ class Database:
         self._pending.append((lambda connection: fn(connection, *args, **kwargs), future))
         return await future
 
+    def snapshot(self) -> sa.Connection:
+        """Return a connection of which all reads see the same moment, to be closed by the caller (`with`)."""
+        return self.engine.connect().execution_options(isolation_level="REPEATABLE READ") if not self.is_sqlite else self.engine.connect()
+
     async def close(self) -> None:
         """Finish what is pending and give every connection back."""
         if self.is_sqlite:

@@ -4,10 +4,11 @@ import asyncio
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import rfc8785
 import sqlalchemy as sa
@@ -19,11 +20,14 @@ from proeftuin.storage.database import Database
 from proeftuin.transparency import merkle
 from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, verifier_line, verify
 from proeftuin.transparency.tiles import Tree
-from services.logging import store
+from services.logging import partitions, store
 from services.logging.erasure import GONE
 from services.logging.indexing import Indexed, indexed
+from services.logging.leadership import LOCK, Leadership
 
-WAITING = 5000  # events; more than that is answered with 503
+P = ParamSpec("P")
+T = TypeVar("T")
+WAITING, WAITING_BYTES = 5000, 64 << 20  # events and what they take; more than that is answered with 503
 LARGEST_BATCH = 500
 
 
@@ -64,9 +68,17 @@ class Sequencer:
     key: Ed25519PrivateKey
     index_key: bytes
     largest: int = LARGEST_BATCH  # events in one transaction
+    lead: Leadership | None = None  # None: this process alone has the log
     _pending: list[tuple[Delivery, asyncio.Future[Appended]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
     _tree: Tree | None = field(default=None, repr=False)
+    _month: str = ""
+    waiting_bytes: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be written."""
+        return len(self._pending)
 
     def prepare(self, source: str, event_id: str, event: dict[str, Any]) -> Delivery:
         """Return what will be stored of a valid AuditEvent; raises ValueError here, where it fails no other's event."""
@@ -75,9 +87,13 @@ class Sequencer:
         return Delivery(source, document, found)
 
     async def append(self, deliveries: list[Delivery]) -> list[Appended]:
-        """Return where each event stands, after they are durable; raises Refused(OVERLOADED) before anything is taken."""
-        if len(self._pending) + len(deliveries) > WAITING:
+        """Return where each event stands, after they are durable; raises Refused(OVERLOADED or STANDBY) before anything is taken."""
+        if self.lead is not None:
+            self.lead.check()
+        size = sum(len(delivery.document) for delivery in deliveries)
+        if len(self._pending) + len(deliveries) > WAITING or self.waiting_bytes + size > WAITING_BYTES:
             raise Refused(OVERLOADED, f"{len(self._pending)} events wait to be written")
+        self.waiting_bytes += size
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Appended]] = []
         for delivery in deliveries:
@@ -88,13 +104,19 @@ class Sequencer:
             self._task = loop.create_task(self._drain())
         return list(await asyncio.gather(*futures))
 
+    async def transact(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `fn` as the one who writes the log; raises Refused(STANDBY)."""
+        return await (self.lead or self.database).write(fn, *args, **kwargs)
+
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # let every request of this turn of the loop join
         while self._pending:
             batch, self._pending = self._pending[: self.largest], self._pending[self.largest :]
+            self.waiting_bytes -= sum(len(delivery.document) for delivery, _ in batch)
             try:
-                placed = await self.database.write(self.write, [delivery for delivery, _ in batch], self.clock.now())
+                placed = await self.transact(self.write, [delivery for delivery, _ in batch], self.clock.now())
             except Exception as error:  # noqa: BLE001 - it belongs to the requests that wait
+                self._month = ""  # a partition that was made is gone with the transaction
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
@@ -125,7 +147,7 @@ class Sequencer:
                 continue
             seq = tree.size + len(rows)
             known[identity] = seq, delivery.document
-            about += [{"seq": seq, "patient_token": token} for token in delivery.index.patients]
+            about += [{"patient_token": token, "seq": seq, "received": received} for token in delivery.index.patients]
             nonce = secrets.token_bytes(16)
             rows.append(
                 {
@@ -140,6 +162,9 @@ class Sequencer:
             )
             placed.append(Appended(seq))
         if rows:
+            if connection.dialect.name == "postgresql" and self._month != received[:7]:
+                partitions.ensure_month(connection, received)
+                self._month = received[:7]
             store.add(connection, rows, about)
             for (level, position), hashes in tree.append([merkle.leaf_hash(row["entry"]) for row in rows]).items():
                 store.put_tile(connection, level, position, hashes)
@@ -159,10 +184,16 @@ class Sequencer:
     def begin(self, connection: sa.Connection) -> None:
         """Sign the empty log, or check that the stored one is the one last signed; raises LogDamagedError."""
         _lock(connection)
+        self._tree, self._month = None, ""
+        if store.last_checkpoint(connection) is None:
+            empty = Checkpoint(self.origin, 0, merkle.EMPTY_ROOT)
+            store.add_checkpoint(connection, 0, empty.root, empty.sign(self.key))
+        self.check(connection)
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise LogDamagedError when the log, as the snapshot of `connection` has it, is not the one last signed."""
         last = store.last_checkpoint(connection)
         if last is None:
-            empty = Checkpoint(self.origin, 0, merkle.EMPTY_ROOT)
-            connection.execute(store.checkpoints.insert().values(size=0, root=empty.root, note=empty.sign(self.key)))
             return
         size, _, note = last
         try:
@@ -182,9 +213,9 @@ class Sequencer:
 
 
 def _lock(connection: sa.Connection) -> None:
-    """Let one process at a time write the log, until the transaction ends; SQLite has one process."""
+    """Let one session at a time write the log, until the transaction ends: whoever has the lead has this lock already."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('proeftuin-log'))"))
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
 
 
 def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:

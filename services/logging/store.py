@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.identifiers import BSN_SYSTEM
+from services.logging import partitions
 from services.logging.indexing import indexable
 
 metadata = sa.MetaData()
@@ -42,6 +43,7 @@ subjects = sa.Table(  # whom an event is about: an event of another's making may
     metadata,
     sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
+    sa.Column("received", sa.String(32)),  # of the event: on PostgreSQL it leads to its partition
 )
 tiles = sa.Table(
     "tile",
@@ -84,6 +86,12 @@ _LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 _DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
     events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
 )
+_DELIVERY = partitions.deliveries.c
+_DELIVERED_BY_MONTH = (
+    sa.select(_DELIVERY.seq, _DELIVERY.event_id, events.c.document)
+    .join(events, sa.and_(events.c.seq == _DELIVERY.seq, events.c.received == _DELIVERY.received))
+    .where(_DELIVERY.source == sa.bindparam("by"), _DELIVERY.event_id.in_(sa.bindparam("ids", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,13 @@ def put_tile(connection: sa.Connection, level: int, position: int, hashes: bytes
 
 def add(connection: sa.Connection, rows: list[dict[str, Any]], about: list[dict[str, Any]]) -> None:
     """Add events, and whom they are about."""
+    if connection.dialect.name == "postgresql":
+        partitions.add(connection, events, rows)
+        known = [{name: row[name] for name in ("seq", "source", "event_id", "received")} for row in rows]
+        partitions.add(connection, partitions.deliveries, known)
+        if about:
+            partitions.add(connection, subjects, about)
+        return
     connection.execute(_EVENTS, rows)
     if about:
         connection.execute(_SUBJECTS, about)
@@ -152,7 +167,8 @@ def cosign(connection: sa.Connection, size: int, line: str) -> None:
 
 def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:
     """Return place and document of the events among `ids` that `source` delivered before."""
-    return {row.event_id: (row.seq, row.document) for row in connection.execute(_DELIVERED, {"by": source, "ids": ids})}
+    statement = _DELIVERED_BY_MONTH if connection.dialect.name == "postgresql" else _DELIVERED
+    return {row.event_id: (row.seq, row.document) for row in connection.execute(statement, {"by": source, "ids": ids})}
 
 
 def event_id(text: str) -> str:
@@ -204,7 +220,8 @@ def matching(query: Query) -> sa.Select[Any]:
     place = events.c.seq
     if query.patient_token is not None:
         place = subjects.c.seq
-        statement = statement.join(subjects, place == events.c.seq).where(subjects.c.patient_token == query.patient_token)
+        same = sa.and_(place == events.c.seq, subjects.c.received == events.c.received)
+        statement = statement.join(subjects, same).where(subjects.c.patient_token == query.patient_token)
     statement = statement.order_by(place.desc())
     for name, value in query.equal.items():
         statement = statement.where(column(name).in_(value))

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from proeftuin.transparency import checkpoint, cosignature, merkle
 from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import SIZE, WIDTH, Tree, joined
-from services.logging import store
+from services.logging import partitions, store
 from services.logging.erasure import GONE
 from services.logging.indexing import Indexed, indexed
 from services.logging.sequencer import entry
@@ -160,6 +160,8 @@ def check_page(index_key: bytes | None, verifier: str, known: int, connection: s
     tiles: dict[tuple[int, int], bytes] = {}
     sizes = store.checkpoints.c.size
     notes = sa.select(store.checkpoints).where(sizes > start, sizes <= end).order_by(sizes)
+    if fault is None and index_key and connection.dialect.name == "postgresql":
+        page.fault = _misdelivered(connection, start, end)
     try:
         for note in connection.execute(notes).all():
             if note.size > start + len(leaves):
@@ -174,6 +176,18 @@ def check_page(index_key: bytes | None, verifier: str, known: int, connection: s
         if level == 0 and len(hashes) == WIDTH * SIZE and store.tile(connection, 0, place) != hashes:
             page.tile_fault = page.tile_fault or f"tile 0/{place} differs"
     return page
+
+
+def _misdelivered(connection: sa.Connection, start: int, end: int) -> str | None:
+    """The first event in [start, end) that the table of deliveries does not have, or has otherwise."""
+    event, known = store.events.c, partitions.deliveries.c
+    same = sa.and_(known.seq == event.seq, known.source == event.source, known.event_id == event.event_id,
+                   known.received == event.received)  # fmt: skip
+    joined_ = sa.select(event.seq).outerjoin(partitions.deliveries, same)
+    found = connection.scalar(
+        joined_.where(event.seq >= start, event.seq < end, known.seq.is_(None)).order_by(event.seq).limit(1)
+    )
+    return None if found is None else f"event {found} is not among the deliveries as it was delivered"
 
 
 def _leaves(index_key: bytes | None, connection: sa.Connection, start: int, end: int) -> tuple[list[bytes], str | None]:
@@ -197,7 +211,7 @@ def _leaves(index_key: bytes | None, connection: sa.Connection, start: int, end:
                 if entry(received, source, nonce, document) != committed:
                     raise _FaultError(f"event {seq} is not the one that was committed to")
                 if index_key:
-                    _check_index(seq, row[_WIDTH:], about.get(seq, []), indexed(document, index_key))
+                    _check_index(seq, received, row[_WIDTH:], about.get(seq, []), indexed(document, index_key))
             leaves.append(sha256(b"\x00" + committed).digest())
     except (TypeError, ValueError, AttributeError):  # what was put there is no event, or no bytes (SQLite takes any type)
         return leaves, f"event {start + len(leaves)} is not the one that was committed to"
@@ -206,21 +220,21 @@ def _leaves(index_key: bytes | None, connection: sa.Connection, start: int, end:
     return leaves, None if len(leaves) == end - start else f"event {start + len(leaves)} is missing"
 
 
-def _about(connection: sa.Connection, start: int, end: int) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = defaultdict(list)
+def _about(connection: sa.Connection, start: int, end: int) -> dict[int, list[tuple[str, str]]]:
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
     seqs = store.subjects.c.seq
     for subject in connection.execute(sa.select(store.subjects).where(seqs >= start, seqs < end)):
-        found[subject.seq].append(subject.patient_token)
+        found[subject.seq].append((subject.patient_token, subject.received))
     return found
 
 
-def _check_index(seq: int, stored: tuple[Any, ...], tokens: list[str], found: Indexed) -> None:
+def _check_index(seq: int, received: str, stored: tuple[Any, ...], about: list[tuple[str, str]], found: Indexed) -> None:
     if stored != tuple(map(found.columns.__getitem__, _FOUND_NAMES)):
         name = next(name for name, value in zip(_FOUND_NAMES, stored, strict=True) if found.columns[name] != value)
         if name == "event_id":
             raise _FaultError(f"event {seq} is kept under another id than its document has")
         raise _FaultError(f"event {seq} is indexed under another {name} than its document has")
-    if sorted(tokens) != found.patients:
+    if sorted(about) != [(token, received) for token in found.patients]:
         raise _FaultError(f"event {seq} is indexed for other clients than its document names")
 
 

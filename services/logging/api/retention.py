@@ -31,7 +31,7 @@ def router(sequencer: Sequencer) -> APIRouter:
         (event,) = admission.record.to_events(admission.tenant.clock.now())
         (appended,) = await sequencer.append([sequencer.prepare(admission.peer.client_id, event["id"], event)])
         admission.recorded = True  # in the log itself, before anything is erased
-        await admission.tenant.database.write(erasure.erase, found, appended.index)
+        await sequencer.transact(erasure.erase, found, appended.index)
         return json_response({"erased": len(places), "event": appended.index})
 
     return routes

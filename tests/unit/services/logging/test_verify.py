@@ -50,8 +50,8 @@ async def filled(logbook: Logbook) -> Logbook:
         ("UPDATE event SET outcome = '8' WHERE seq = 6", "event 6 is indexed under another outcome"),
         ("DELETE FROM subject WHERE seq = 6", "event 6 is indexed for other clients"),
         ("UPDATE event SET event_id = 'another' WHERE seq = 6", "event 6 is kept under another id"),
-        ("INSERT INTO subject VALUES ('x', 99)", "a client is indexed for an event that is not there"),
-        ("INSERT INTO subject VALUES ('x', -1)", "a client is indexed for an event that is not there"),
+        ("INSERT INTO subject (patient_token, seq) VALUES ('x', 99)", "a client is indexed for an event that is not there"),
+        ("INSERT INTO subject (patient_token, seq) VALUES ('x', -1)", "a client is indexed for an event that is not there"),
     ],
 )
 async def test_the_first_difference_is_named(filled: Logbook, change: str, fault: str) -> None:
