@@ -58,9 +58,11 @@ class Leadership:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Give the lead back."""
-        if self._task is not None:
-            self._task.cancel()
+        """Give the lead back; to do it twice changes nothing."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
         self.leading = False
         await self._release()
 
