@@ -239,7 +239,11 @@ UPSTREAM = Reason(
 )
 # the log and its witness
 STANDBY = Reason(
-    "standby", 503, "temporarily_unavailable", "transient", "Another process writes the log; wait for Retry-After and send it again."
+    "standby",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "Another process writes the log; wait as long as Retry-After says.",
 )
 CHECKPOINT_UNSIGNED = Reason(
     "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."

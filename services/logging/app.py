@@ -15,7 +15,7 @@ from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
-from services.logging.api import inspection, intake, retention, retrieval, transparency
+from services.logging.api import archiving, inspection, intake, retention, retrieval, transparency
 from services.logging.leadership import leadership
 from services.logging.sequencer import Sequencer
 from services.logging.witnessing import Witnessing
@@ -66,6 +66,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         [
             intake.router(sequencer),
             retention.router(sequencer),
+            archiving.router(sequencer),
             retrieval.router(index_key),
             inspection.router(index_key),
             transparency.router(verifier),

@@ -1,8 +1,9 @@
 """The one place where the log grows: what arrives together is appended in one transaction with tiles and signed checkpoint."""
 
 import asyncio
-import base64
+import binascii
 import hashlib
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -220,8 +221,17 @@ def _lock(connection: sa.Connection) -> None:
 
 def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:
     """Return what is hashed into the tree: canonical JSON (RFC 8785) that commits to the document without holding it."""
-    commitment = base64.b64encode(hashlib.sha256(nonce + document).digest())
+    commitment = _commitment(nonce, document)
     return b'{"commit":"%b","received":"%b","source":%b,"v":1}' % (commitment, received.encode(), _canonical(source))
+
+
+def committed_to(entry_: bytes, nonce: bytes, document: bytes) -> bool:
+    """Tell whether an entry commits to this document."""
+    return json.loads(entry_)["commit"] == _commitment(nonce, document).decode()
+
+
+def _commitment(nonce: bytes, document: bytes) -> bytes:
+    return binascii.b2a_base64(hashlib.sha256(nonce + document).digest(), newline=False)
 
 
 @lru_cache(maxsize=1024)  # few parties deliver many events

@@ -75,6 +75,16 @@ erasures = sa.Table(
     sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
 )
 
+archives = sa.Table(
+    "archive",
+    metadata,
+    sa.Column("file", sa.String(120), primary_key=True),
+    sa.Column("year", sa.Integer, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
+)
+
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
 _GROW = (
     tiles.update()
@@ -163,6 +173,18 @@ def cosign(connection: sa.Connection, size: int, line: str) -> None:
     """Keep the witness's cosignature on the checkpoint of `size`; a later one on the same adds nothing."""
     if connection.scalar(sa.select(cosignatures.c.size).where(cosignatures.c.size == size)) is None:
         connection.execute(cosignatures.insert().values(size=size, line=line))
+
+
+def archived(connection: sa.Connection, file: str, year: int, first: int, last: int, event: int) -> None:
+    """Keep that an archive was made; one of the same name is replaced by it."""
+    connection.execute(archives.delete().where(archives.c.file == file))
+    connection.execute(archives.insert().values(file=file, year=year, first=first, last=last, event=event))
+
+
+def archives_of(connection: sa.Connection, ranges: list[tuple[int, int]]) -> list[str]:
+    """Return the names of the archives that hold a place in one of `ranges`, sorted."""
+    known = connection.execute(sa.select(archives).order_by(archives.c.file)).all()
+    return [row.file for row in known if any(first <= row.last and last >= row.first for first, last in ranges)]
 
 
 def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:

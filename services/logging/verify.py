@@ -184,9 +184,7 @@ def _misdelivered(connection: sa.Connection, start: int, end: int) -> str | None
     same = sa.and_(known.seq == event.seq, known.source == event.source, known.event_id == event.event_id,
                    known.received == event.received)  # fmt: skip
     joined_ = sa.select(event.seq).outerjoin(partitions.deliveries, same)
-    found = connection.scalar(
-        joined_.where(event.seq >= start, event.seq < end, known.seq.is_(None)).order_by(event.seq).limit(1)
-    )
+    found = connection.scalar(joined_.where(event.seq >= start, event.seq < end, known.seq.is_(None)).order_by(event.seq).limit(1))
     return None if found is None else f"event {found} is not among the deliveries as it was delivered"
 
 
@@ -246,7 +244,7 @@ def _check_erased(connection: sa.Connection, seq: int) -> None:
     told = connection.execute(sa.select(store.events).where(store.events.c.seq == place.event)).first() if place else None
     if place is None or told is None:
         raise _FaultError(f"event {seq} says nothing, and no erasure is known")
-    if told.document != GONE and not _tells(told.document, f"{place.first}-{place.last}"):
+    if told.document != GONE and not tells(told.document, f"{place.first}-{place.last}"):
         raise _FaultError(f"event {seq} says nothing, and event {place.event} does not tell that it was erased")
     left = [row.agent, row.organization, row.trace_id, row.facets]
     if row.nonce != GONE or any(each is not None for each in left) or _about(connection, seq, seq + 1):
@@ -291,7 +289,7 @@ def _check_end(connection: sa.Connection, size: int, tiles: dict[tuple[int, int]
             raise _FaultError(f"tile {level}/{position} differs")
 
 
-def _tells(document: bytes, erased: str) -> bool:
+def tells(document: bytes, erased: str) -> bool:
     """Whether this is the event of an erasure that names the range `erased`."""
     event = json.loads(document)
     details = {detail["type"]: detail.get("valueString", "") for entity in event["entity"] for detail in entity.get("detail", [])}

@@ -74,6 +74,7 @@ async def test_without_the_lead_no_other_session_appends(tmp_path: Path, databas
         pytest.skip("the lock of a session is PostgreSQL's")
     logbook = Logbook(tmp_path, database_url)
     async with logbook.running(logbook.app):
+
         def take(connection: sa.Connection) -> None:
             connection.execute(sa.text("SET LOCAL lock_timeout = '300ms'"))
             sequencing._lock(connection)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -66,7 +65,10 @@ async def test_a_repeat_in_another_month_is_the_same_event(sequencer: Sequencer,
 
 @pytest.mark.parametrize(
     "insert",
-    ["INSERT INTO delivery VALUES (0, 'x', 'y', '2026-01')", "INSERT INTO delivery SELECT 99, source, event_id, received FROM delivery"],
+    [
+        "INSERT INTO delivery VALUES (0, 'x', 'y', '2026-01')",
+        "INSERT INTO delivery SELECT 99, source, event_id, received FROM delivery",
+    ],
 )
 async def test_the_database_itself_holds_no_place_and_no_delivery_twice(sequencer: Sequencer, insert: str) -> None:
     await sequencer.append(deliveries(sequencer, 1))
