@@ -98,6 +98,10 @@ ARCHIVE = EventType(  # of a year of the log itself
     dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "archive"},
     "C", APPLICATION, CUSTODIAN, AUTHOR,
 )  # fmt: skip
+EXPORT = EventType(  # of a party's own events, out of the log
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "extract"},
+    "R", DESTINATION, SOURCE, RECIPIENT,
+)  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT
 )

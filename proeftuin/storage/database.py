@@ -56,11 +56,8 @@ class Database:
 
     def snapshot(self) -> sa.Connection:
         """Return a connection of which all reads see the same moment, to be closed by the caller (`with`)."""
-        return (
-            self.engine.connect().execution_options(isolation_level="REPEATABLE READ")
-            if not self.is_sqlite
-            else self.engine.connect()
-        )
+        connection = self.engine.connect()
+        return connection if self.is_sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
 
     async def close(self) -> None:
         """Finish what is pending and give every connection back."""

@@ -15,7 +15,7 @@ from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
-from services.logging.api import archiving, inspection, intake, retention, retrieval, transparency
+from services.logging.api import archiving, export, inspection, intake, retention, retrieval, transparency
 from services.logging.leadership import leadership
 from services.logging.sequencer import Sequencer
 from services.logging.witnessing import Witnessing
@@ -68,6 +68,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             retention.router(sequencer),
             archiving.router(sequencer),
             retrieval.router(index_key),
+            export.router(index_key),
             inspection.router(index_key),
             transparency.router(verifier),
         ],

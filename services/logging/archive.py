@@ -5,7 +5,7 @@ Format `proeftuin-log-archive/1`, tables:
 - `about(name, value)`: `format`, `origin`, `year`, `first`, `last` (places), `size` (of the tree that seals it), `made`;
 - `event(seq, entry, document, nonce)`: the leaves; document and nonce are empty where the content was erased;
 - `node(start, height, hash)`: the roots of the complete subtrees beside the year, to the left of it and up to `size`;
-- `checkpoint(size, note)`: every checkpoint of the year and the one that seals the archive, with the witness's line where it has one;
+- `checkpoint(size, note)`: every checkpoint of the year, and the one that seals the archive, with the witness's line if any;
 - `erasure(first, last, event)` and `told(seq, entry, document, nonce, path)`: which events were erased, and the events that tell of
   it with their audit paths in the tree of `size` (joined hashes).
 
@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, 
 CREATE TABLE IF NOT EXISTS node (start INTEGER PRIMARY KEY, height INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, note TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS erasure (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, event INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS told (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, document BLOB NOT NULL, nonce BLOB NOT NULL, path BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS told
+  (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, document BLOB NOT NULL, nonce BLOB NOT NULL, path BLOB NOT NULL);
 """
 
 
@@ -94,8 +95,8 @@ def _events(connection: sa.Connection, file: sqlite3.Connection, first: int, las
 
 def _seal(connection: sa.Connection, file: sqlite3.Connection, first: int, last: int) -> int:
     """All that proves the events, as the log is now; returns the size of the tree."""
-    for table in ("node", "checkpoint", "erasure", "told"):
-        file.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+    for name in ("node", "checkpoint", "erasure", "told"):
+        file.execute(f"DELETE FROM {name}")  # noqa: S608 - names of our own
     read = hash_at(lambda level, position: store.tile(connection, level, position))
     witnessed = store.cosigned(connection)
     newest = store.last_checkpoint(connection)

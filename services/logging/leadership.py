@@ -1,4 +1,4 @@
-"""Who may write the log: one process at a time. Another stands by: it serves what is only read, and takes over when the first is gone.
+"""Who may write the log: one process. Another stands by: it serves what is only read, and takes over when the first is gone.
 
 On PostgreSQL the leader holds a session-level advisory lock, and every write of the log goes through that very session. So the
 lock and the power to write end together: whoever lost the one has no connection left to do the other with. A leader that says
@@ -28,8 +28,8 @@ WAKE = 4  # pulses between two looks at the outbox, which a process that stands 
 LOCK = "hashtext('proeftuin-log')"
 _KEEPALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 _TAKE = sa.text(f"SELECT pg_try_advisory_lock({LOCK})")
-_END_SILENT = sa.text(  # `active` and waiting for its client is as silent as idle
-    "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+_END_SILENT = sa.text(
+    "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"  # noqa: S608 - of our own
     " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()"
     f" AND ((l.classid::bigint << 32) | l.objid::bigint) = {LOCK}::bigint AND a.pid <> pg_backend_pid()"
     " AND (a.state <> 'active' OR a.wait_event_type = 'Client')"

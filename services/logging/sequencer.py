@@ -88,7 +88,7 @@ class Sequencer:
         return Delivery(source, document, found)
 
     async def append(self, deliveries: list[Delivery]) -> list[Appended]:
-        """Return where each event stands, after they are durable; raises Refused(OVERLOADED or STANDBY) before anything is taken."""
+        """Return where each event stands, after they are durable; raises Refused(OVERLOADED, STANDBY) before anything is taken."""
         if self.lead is not None:
             self.lead.check()
         size = sum(len(delivery.document) for delivery in deliveries)
@@ -175,7 +175,7 @@ class Sequencer:
         return placed
 
     def _tree_at(self, connection: sa.Connection, last: tuple[int, bytes, str] | None) -> Tree:
-        """The tree that the last checkpoint signed: the one kept from the last append, unless that was rolled back or is another's."""
+        """The tree that the last checkpoint signed: kept from the last append, unless that was rolled back or is another's."""
         size, root = last[:2] if last else (0, merkle.EMPTY_ROOT)
         kept, self._tree = self._tree, None
         if kept is not None and (kept.size, kept.root()) == (size, root):
@@ -227,7 +227,7 @@ def entry(received: str, source: str, nonce: bytes, document: bytes) -> bytes:
 
 def committed_to(entry_: bytes, nonce: bytes, document: bytes) -> bool:
     """Tell whether an entry commits to this document."""
-    return json.loads(entry_)["commit"] == _commitment(nonce, document).decode()
+    return bool(json.loads(entry_)["commit"] == _commitment(nonce, document).decode())
 
 
 def _commitment(nonce: bytes, document: bytes) -> bytes:

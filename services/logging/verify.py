@@ -105,9 +105,8 @@ def _begun(connection: sa.Connection, verifier: str) -> int:
     if last is None:
         raise _FaultError("there is no checkpoint")
     first = connection.execute(sa.select(store.checkpoints).order_by(store.checkpoints.c.size).limit(1)).one()
-    if first.size == 0:
-        if _signed(first, verifier) != merkle.EMPTY_ROOT:
-            raise _FaultError("checkpoint 0 signed another root")
+    if first.size == 0 and _signed(first, verifier) != merkle.EMPTY_ROOT:
+        raise _FaultError("checkpoint 0 signed another root")
     return last[0]
 
 

@@ -1,5 +1,6 @@
 """An archive of a year proves itself with two keys; what was changed in it is found, and what is erased leaves it with the next."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proeftuin.transparency import cosignature
+from proeftuin.transparency.checkpoint import verifier_line
 from services.logging import archive, store
 from services.logging.archive_verification import verify
 from services.logging.verify import Report
@@ -98,7 +101,7 @@ async def test_the_first_and_the_last_year_verify_too(logbook: Logbook, tmp_path
          " document = (SELECT document FROM event WHERE seq = 7) WHERE seq = 6", "checkpoint 261 signed another root"),
         ("DELETE FROM checkpoint WHERE size = 309", "the checkpoint that seals the archive is missing"),
         ("UPDATE checkpoint SET note = replace(note, '309', '310') WHERE size = 309", "checkpoint 309: "),
-        ("UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 261) WHERE size = 305", "checkpoint 305 is of size 261"),
+        ("UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 261) WHERE size = 305", "checkpoint 305 is of"),
         ("DELETE FROM node WHERE start = 4", "the subtree at 4 is missing"),
         ("UPDATE node SET hash = zeroblob(32) WHERE start = 0", "checkpoint 6 signed another root"),
         ("UPDATE node SET hash = zeroblob(32) WHERE start > 304", "checkpoint 309 signed another root"),
@@ -121,8 +124,6 @@ async def test_another_key_or_no_archive_at_all_is_refused(logbook: Logbook, tmp
     await fill(logbook)
     archived(logbook, tmp_path / "a")
     other = logbook.verifier.partition("+")[0]
-    from proeftuin.transparency.checkpoint import verifier_line
-
     assert "no signature of this key" in (verify(tmp_path / "a", verifier_line(other, OTHER_KEY.public_key())).fault or "")
     (tmp_path / "b").write_bytes(b"no database")
     assert "no whole archive" in (verify(tmp_path / "b", logbook.verifier).fault or "")
@@ -164,9 +165,10 @@ async def test_an_erasure_that_its_event_does_not_tell_of_is_found(logbook: Logb
 async def test_what_was_broken_off_is_taken_up(logbook: Logbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(logbook)
     monkeypatch.setattr(archive, "PAGE", 50)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(archive, "_seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        archived(logbook, tmp_path / "a")
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "_seal", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            archived(logbook, tmp_path / "a")
     with closing(sqlite3.connect(tmp_path / "a")) as file:
         file.execute("DELETE FROM event WHERE seq > 150")
         file.commit()
@@ -209,7 +211,8 @@ async def test_the_command_verifies_with_the_keys_alone(logbook: Logbook, tmp_pa
     (tmp_path / "witness").write_text(COSIGNER)
     command = [sys.executable, "-m", "proeftuin", "log", "verify", "--archive", str(tmp_path / "a"), "--key", str(tmp_path / "key"),
                "--witness-key", str(tmp_path / "witness")]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = partial(subprocess.run, command, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(run)
     assert done.stdout == "300 events, 4 checkpoints: nothing was changed\n"
     (tmp_path / "witness").write_text(cosignature.verifier_line("witness.example", OTHER_KEY.public_key()))
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+    assert (await asyncio.to_thread(run)).returncode == 1

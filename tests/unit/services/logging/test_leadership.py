@@ -1,4 +1,4 @@
-"""One process writes the log: a second one stands by, says so, serves what is read, and takes over; the first cannot go on writing."""
+"""One process writes the log: a second one stands by, says so, serves what is read, and takes over; the first is fenced off."""
 
 import asyncio
 from collections.abc import Callable
