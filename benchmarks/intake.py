@@ -35,7 +35,7 @@ class Door:
         self._own: subprocess.Popen[bytes] | None = None
         if one_by_one:
             command = [sys.executable, "-m", "benchmarks.one_by_one", str(self.home.settings_file("logging"))]
-            self._own = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+            self._own = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)  # noqa: S603 - of our own
         else:
             self._processes.start("logging")
         self.url = self.home.topology.network.logging

@@ -1,6 +1,6 @@
 """An event in the form of Logius' Logboek Dataverwerkingen, with the fields of logboek-extensie-nen7513 (logging-consent.md §2).
 
-A record has `trace_id`, `span_id`, `status_code`, `name`, `start_time`, `end_time` (milliseconds), `resource` and `attributes`; what
+A record has `trace_id`, `span_id`, `status_code`, `name`, `start_time`, `end_time` (milliseconds), `resource`, `attributes`; what
 the event does not say is left out. `status_code` is OK (1) for outcome 0, ERROR (2) for 12, and UNSET (0) for what was refused, as
 Logius has it; the outcome itself stands in `dpl.proeftuin.outcome`. Codes and identifiers are written `system#code` and
 `system|value`. Logius asks that the data subject's number is encrypted: here a pseudonym stands in its place, wherever it stands.
