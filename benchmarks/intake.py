@@ -16,7 +16,6 @@ from proeftuin.sandbox.care_system import CareSystem
 from proeftuin.sandbox.exchange import cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.seeding import care_system
-from proeftuin.transport.client import PeerClient
 from tests.faults.processes import ROOT, Processes, answers
 
 CONNECTIONS, TURNS, TURN = 16, 5, 1.5
@@ -40,28 +39,26 @@ class Door:
             self._processes.start("logging")
         self.url = self.home.topology.network.logging
         self.system: CareSystem
-        self.client: PeerClient
-        self._token = ""
+        self._token: str | None = None
 
     async def open(self) -> None:
         """Wait until both answer, and have a token."""
         self.system = care_system(self.home, cast(self.home.seed).hospital.id)
-        self.client = self.system.client
         issuer = self.home.topology.network.issuer
-        await answers(self.client, f"{issuer}/jwks")
-        await answers(self.client, f"{self.url}/key")
+        await answers(self.system.client, f"{issuer}/jwks")
+        await answers(self.system.client, f"{self.url}/key")
         self._token = await self.system.token(issuer, self.url, SCOPE)
 
     async def post(self, body: bytes) -> None:
         """Deliver an event."""
-        answer = await self.client.request(
+        answer = await self.system.client.request(
             "POST", f"{self.url}/fhir/AuditEvent", body=body, token=self._token, content_type="application/fhir+json"
         )
         assert answer.status == 201, answer.body  # noqa: S101 - a failing call would be a false figure
 
     async def bare(self) -> None:
         """Ask a guarded route that does nothing."""
-        answer = await self.client.request("GET", f"{self.url}/key")
+        answer = await self.system.client.request("GET", f"{self.url}/key")
         assert answer.status == 200, answer.body  # noqa: S101 - as above
 
     async def close(self) -> None:

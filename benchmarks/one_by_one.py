@@ -9,6 +9,6 @@ from services.logging import app
 from services.logging.sequencer import Sequencer
 
 if __name__ == "__main__":
-    app.Sequencer = partial(Sequencer, largest=1)  # type: ignore[assignment, misc] # the same, with one argument given
+    vars(app)["Sequencer"] = partial(Sequencer, largest=1)  # the same, with one argument given
     host.configure_logging()
-    host.run([Path(sys.argv[1])])
+    host.run([partial(host.listener, Path(sys.argv[1]))])

@@ -3,12 +3,13 @@
 import shutil
 import sys
 
-from proeftuin.cli import checks, network, pki
+from proeftuin.cli import checks, inspection, network, pki
 from proeftuin.cli.command import console
 
 app = network.app
 app.add_typer(pki.app, name="pki")
 app.add_typer(checks.parties_app, name="parties")
+inspection.register(checks.log_app)
 app.add_typer(checks.log_app, name="log")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission, json_object
+from proeftuin.audit.record import policy_urns
 from proeftuin.identifiers import InvalidIdentifier, bsn_of
 from proeftuin.parties import Party
 from proeftuin.reasons import (
@@ -24,7 +25,7 @@ from proeftuin.tokens.access_token import AccessToken, Grant, Person, issue
 from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import SigningKeys
 from services.authorization import store
-from services.authorization.policies import Policies, ScopePolicy
+from services.authorization.policies import Policies, ScopePolicy, version
 
 LIFETIME = 300  # seconds; the longest that a token lives
 DETAILS_TYPE = "client_data"
@@ -57,6 +58,7 @@ class Issuer:
         Raises Refused with the first check that fails: scope, resource, subject, person, role, purpose, consent.
         """
         rules = self.policies.select(form.get("scope", "").split(), form.get("resource", ""), client)
+        admission.record.policies = policy_urns(*(rule.name for rule in rules), of=version())
         subject = read_subject(form.get("authorization_details"))
         admission.record.purpose = subject.purpose
         if subject.patient is not None:

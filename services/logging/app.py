@@ -15,7 +15,7 @@ from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
-from services.logging.api import archiving, export, inspection, intake, retention, retrieval, transparency
+from services.logging.api import archiving, audit, export, inspection, intake, retention, retrieval, transparency, validation
 from services.logging.leadership import leadership
 from services.logging.sequencer import Sequencer
 from services.logging.witnessing import Witnessing
@@ -67,9 +67,11 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             intake.router(sequencer),
             retention.router(sequencer),
             archiving.router(sequencer),
+            validation.router(),
             retrieval.router(index_key),
             export.router(index_key),
-            inspection.router(index_key),
+            inspection.router(index_key, service.seed),
+            *audit.routers(index_key, service.seed),
             transparency.router(verifier),
         ],
         form=fhir,

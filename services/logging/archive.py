@@ -84,7 +84,7 @@ def fill(connection: sa.Connection, part: Path, year: int, made: str) -> tuple[i
 def _events(connection: sa.Connection, file: sqlite3.Connection, first: int, last: int) -> None:
     """The events, a page in each transaction, from where an earlier attempt ended."""
     columns = store.events.c
-    start = (file.execute("SELECT max(seq) FROM event").fetchone()[0] or first - 1) + 1
+    (start,) = file.execute("SELECT coalesce(max(seq) + 1, ?) FROM event", (first,)).fetchone()
     while start <= last:
         page = sa.select(columns.seq, columns.entry, columns.document, columns.nonce)
         rows = connection.execute(page.where(columns.seq >= start, columns.seq < min(start + PAGE, last + 1))).all()

@@ -35,8 +35,8 @@ class Processes:
         settings = self._home.settings_file(name)
         copy = settings.with_name(f"{beside}.json")
         copy.write_text(json.dumps(json.loads(settings.read_text()) | {"port": port}))
-        code = "import sys; from pathlib import Path; from proeftuin.sandbox import host; "
-        code += "host.configure_logging(); host.run([Path(sys.argv[1])])"
+        code = "import sys; from functools import partial; from pathlib import Path; from proeftuin.sandbox import host; "
+        code += "host.configure_logging(); host.run([partial(host.listener, Path(sys.argv[1]))])"
         with (self._home.path / f"{beside}.log").open("ab") as log:
             self._running[beside] = subprocess.Popen([sys.executable, "-c", code, str(copy)], stdout=log, stderr=log, cwd=ROOT)
 

@@ -8,6 +8,7 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import TOKEN_REQUEST
+from proeftuin.audit.redaction import token_request
 from proeftuin.parties import Party
 from proeftuin.reasons import INVALID_REQUEST, UNKNOWN_CLIENT, UNSUPPORTED_GRANT_TYPE, Refused
 from services.authorization.issuer import Issuer
@@ -25,6 +26,7 @@ def router(issuers: dict[str, Issuer]) -> APIRouter:
         """Give a token, or say which check failed and what to change."""
         issuer = issuers[party]
         form = await admission.form()
+        admission.record.query = token_request(admission.request.url.path, form)
         if "grant_type" not in form:
             raise Refused(INVALID_REQUEST, "the form has no grant_type")
         if form["grant_type"] != "client_credentials":

@@ -6,7 +6,7 @@ from alembic import op
 from services.logging.store import subjects
 
 revision = "0010"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -16,4 +16,4 @@ def upgrade() -> None:
         return
     op.add_column("subject", sa.Column("received", subjects.c.received.type))
     op.execute("UPDATE subject SET received = (SELECT received FROM event WHERE event.seq = subject.seq)")
-    op.create_index("ix_subject_seq", "subject", ["seq"])
+    op.create_index("ix_subject_seq", "subject", ["seq"], if_not_exists=True)
