@@ -10,6 +10,7 @@ SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "res
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
 LOG_USED, LOG_ERASED = "110101 search-type R", "110101 destroy D"
+LOG_ARCHIVED, LOG_EXPORTED = "110106 archive C", "110106 extract R"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -42,6 +43,7 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/fhir/AuditEvent"): None, ("POST", "/fhir"): None,
         ("GET", "/fhir/AuditEvent"): LOG_USED, ("POST", "/fhir/AuditEvent/_search"): LOG_USED,
         ("GET", "/fhir/AuditEvent/{event_id}"): LOG_USED, ("POST", "/inzage/logging"): LOG_USED,
+        ("POST", "/retention/archive"): LOG_ARCHIVED, ("GET", "/ldv"): LOG_EXPORTED, ("POST", "/ldv"): LOG_EXPORTED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,
