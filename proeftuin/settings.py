@@ -40,7 +40,10 @@ class Network(BaseModel):
 
 
 class ServiceSettings(BaseModel):
-    """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts."""
+    """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
+
+    With `tape`, of a sandbox alone, what it receives and answers is recorded in that file.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +60,7 @@ class ServiceSettings(BaseModel):
     tenants: list[TenantSettings]
     network: Network
     connect_to: dict[str, str] = {}
+    tape: Path | None = None
 
 
 def load(path: Path) -> ServiceSettings:
@@ -72,7 +76,8 @@ def load(path: Path) -> ServiceSettings:
     host, database = os.environ.get("PROEFTUIN_HOST"), os.environ.get("PROEFTUIN_DATABASE")
     connect_to = json.loads(os.environ.get("PROEFTUIN_CONNECT_TO", "{}"))
     changes: dict[str, object] = {name: folder / getattr(settings, name) for name in ("certificate", "key", "trust", "parties")} | {
-        "connect_to": settings.connect_to | connect_to
+        "connect_to": settings.connect_to | connect_to,
+        "tape": folder / settings.tape if settings.tape else None,
     }
     if host:
         changes["host"] = host
