@@ -57,10 +57,11 @@ def span(connection: sa.Connection, year: int) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def fill(connection: sa.Connection, part: Path, year: int, made: str) -> tuple[int, int, int]:
+def fill(connection: sa.Connection, part: Path, year: int, made: str, *, witnessed: bool = True) -> tuple[int, int, int]:
     """Write or complete the archive of `year` at `part`; returns first and last place, and the size of the tree that seals it.
 
-    `connection` is a snapshot of the log. What an earlier attempt wrote is taken up, less what was erased since.
+    `connection` is a snapshot of the log. With `witnessed` the witness must have cosigned it. What an earlier attempt wrote is
+    taken up, less what was erased since.
     """
     first, last = span(connection, year)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600))
@@ -74,7 +75,7 @@ def fill(connection: sa.Connection, part: Path, year: int, made: str) -> tuple[i
         file.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", mine.items())
         file.commit()
         _events(connection, file, first, last)
-        size = _seal(connection, file, first, last)
+        size = _seal(connection, file, first, last, witnessed=witnessed)
         file.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", [("last", str(last)), ("size", str(size)), ("made", made)])
         file.commit()
         file.execute("PRAGMA optimize")
@@ -93,16 +94,18 @@ def _events(connection: sa.Connection, file: sqlite3.Connection, first: int, las
         start += PAGE
 
 
-def _seal(connection: sa.Connection, file: sqlite3.Connection, first: int, last: int) -> int:
+def _seal(connection: sa.Connection, file: sqlite3.Connection, first: int, last: int, *, witnessed: bool) -> int:
     """All that proves the events, as the log is now; returns the size of the tree."""
     for name in ("node", "checkpoint", "erasure", "told"):
         file.execute(f"DELETE FROM {name}")  # noqa: S608 - names of our own
     read = hash_at(lambda level, position: store.tile(connection, level, position))
-    witnessed = store.cosigned(connection)
+    cosigned = store.cosigned(connection)
     newest = store.last_checkpoint(connection)
     if newest is None or newest[0] <= last:
         raise NothingToArchiveError("the log has no checkpoint that covers the year")
-    size, note = witnessed if witnessed and witnessed[0] > last else (newest[0], newest[2])
+    if witnessed and (cosigned is None or cosigned[0] <= last):
+        raise NothingToArchiveError("the witness has not cosigned the end of the year yet: try again in a second")
+    size, note = cosigned if cosigned and cosigned[0] > last else (newest[0], newest[2])
     for start, height in [*_complete(0, first), *_complete(last + 1, size)]:
         file.execute("INSERT INTO node VALUES (?, ?, ?)", (start, height, read(height, start >> height)))
     sizes = store.checkpoints.c.size

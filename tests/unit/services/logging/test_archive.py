@@ -51,7 +51,9 @@ def witnessed(logbook: Logbook) -> None:
 
 
 def archived(logbook: Logbook, part: Path, year: int = 2024) -> tuple[int, int, int]:
-    found: tuple[int, int, int] = logbook.database(lambda connection: archive.fill(connection, part, year, "2026-01-01"))
+    found: tuple[int, int, int] = logbook.database(
+        lambda connection: archive.fill(connection, part, year, "2026-01-01", witnessed=False)
+    )
     return found
 
 
@@ -166,7 +168,7 @@ async def test_what_was_broken_off_is_taken_up(logbook: Logbook, tmp_path: Path,
     await fill(logbook)
     monkeypatch.setattr(archive, "PAGE", 50)
     with monkeypatch.context() as patched:
-        patched.setattr(archive, "_seal", lambda *_: 1 / 0)
+        patched.setattr(archive, "_seal", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             archived(logbook, tmp_path / "a")
     with closing(sqlite3.connect(tmp_path / "a")) as file:
@@ -177,6 +179,15 @@ async def test_what_was_broken_off_is_taken_up(logbook: Logbook, tmp_path: Path,
     assert verify(tmp_path / "a", logbook.verifier) == Report(300, 4)
     with pytest.raises(FileExistsError, match="another log or year"):
         archived(logbook, tmp_path / "a", 2023)
+
+
+async def test_the_keeper_makes_no_archive_that_the_witness_has_not_seen(logbook: Logbook, tmp_path: Path) -> None:
+    await fill(logbook)
+    with pytest.raises(archive.NothingToArchiveError, match="has not cosigned the end of the year"):
+        logbook.database(lambda connection: archive.fill(connection, tmp_path / "a", 2024, ""))
+    witnessed(logbook)
+    logbook.database(lambda connection: archive.fill(connection, tmp_path / "a", 2024, ""))  # takes it up
+    assert verify(tmp_path / "a", logbook.verifier, COSIGNER).fault is None
 
 
 def test_a_year_of_which_there_is_nothing_is_told(tmp_path: Path) -> None:
