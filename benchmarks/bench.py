@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import log
+from benchmarks import intake, log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -34,7 +34,9 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
   costs beyond its calls: the delivery of the audit events that it leaves behind, and the work of the caller.
 - *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
-- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled.
+- *log over mTLS*: a log in a process of its own, against one that gives each event a commit of its own, in turns; and an event
+  against the bare guarded route and one durable insert of the same document, interleaved call by call (benchmarks/intake.py).
+- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled. It takes 8 GB for a while.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 
 | ratio | median | least | most |
@@ -226,6 +228,7 @@ def main() -> None:
             figures |= memory(running.pid_of(home) or 0)
         finally:
             running.stop(home)
+        over_mtls, figures_over_mtls = intake.measure(Path(folder))
         of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
@@ -234,7 +237,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
-        *(row(name, values) for name, values in of_log.items()),
+        *(row(name, values) for name, values in (over_mtls | of_log).items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -243,6 +246,7 @@ def main() -> None:
         "bare request p50 (ms)": statistics.median(bare),
         **{f"{name} (requests/s)": statistics.median(values) for name, values in found.items()},
         **figures,
+        **figures_over_mtls,
         **figures_of_log,
     }
     page = PAGE.format(

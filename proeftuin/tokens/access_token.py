@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proeftuin.clock import Clock
 from proeftuin.pki.identity import Peer
@@ -22,6 +23,7 @@ from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import ALGORITHM, SigningKeys
 
 MEDIA_TYPE = "at+jwt"
+KEPT = 1000  # verified tokens
 MAX_LENGTH = 8192  # characters; a longer header is not a token of ours
 
 
@@ -94,6 +96,15 @@ def issue(keys: SigningKeys, issuer: str, grant: Grant, clock: Clock) -> AccessT
     return AccessToken(issuer, grant, jti, now, now + grant.lifetime, keys.sign(claims, typ=MEDIA_TYPE))
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token of which the signature was verified with this key."""
+
+    kid: str
+    key: ec.EllipticCurvePublicKey
+    token: AccessToken
+
+
 class TokenVerifier:
     """Verifies access tokens for one audience from the issuers that it trusts."""
 
@@ -101,24 +112,29 @@ class TokenVerifier:
         self._issuers = dict(issuers)
         self._audience = audience
         self._clock = clock
+        self._known: dict[str, _Known] = {}
 
     async def verify(self, raw: str, peer: Peer) -> AccessToken:
         """Return the token when form, issuer, signature, audience, time and binding to the certificate of `peer` all hold.
 
-        The cheap checks come first. Raises Refused with the first check that fails.
+        The cheap checks come first. Raises Refused with the first check that fails. A token that was verified before is not decoded
+        again while its issuer has the same key; its audience, time and binding are looked at each time.
         """
-        header, claims = _decode_unverified(raw)
-        source = self._issuers.get(str(claims.get("iss")))
+        known = self._known.get(raw)
+        if known is None:
+            header, claims = _decode_unverified(raw)
+            issuer, kid = str(claims.get("iss")), str(header.get("kid"))
+        else:
+            issuer, kid = known.token.issuer, known.kid
+        source = self._issuers.get(issuer)
         if source is None:
             raise Refused(TOKEN_ISSUER, "the token's issuer is not the one this service trusts")
-        key = await source.key(str(header.get("kid")))
+        key = await source.key(kid)
         if key is None:
             raise Refused(TOKEN_SIGNATURE, "the issuer has no key with the token's kid")
-        try:
-            jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
-        except jwt.InvalidTokenError as error:
-            raise Refused(TOKEN_SIGNATURE, "the signature does not verify") from error
-        token = _parse(raw, claims)
+        if known is None or known.key != key:
+            known = self._verified(raw, kid, key)
+        token = known.token
         if token.grant.audience != self._audience:
             raise Refused(TOKEN_AUDIENCE, f"the token is for {token.grant.audience}, this is {self._audience}")
         now = self._clock.now().timestamp()
@@ -127,6 +143,17 @@ class TokenVerifier:
         if token.grant.thumbprint != peer.thumbprint:
             raise Refused(TOKEN_BINDING, "the connection's certificate is not the one in cnf.x5t#S256")
         return token
+
+    def _verified(self, raw: str, kid: str, key: ec.EllipticCurvePublicKey) -> _Known:
+        try:
+            jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+        except jwt.InvalidTokenError as error:
+            raise Refused(TOKEN_SIGNATURE, "the signature does not verify") from error
+        _, claims = _decode_unverified(raw)
+        if len(self._known) >= KEPT:
+            del self._known[next(iter(self._known))]  # the oldest
+        known = self._known[raw] = _Known(kid, key, _parse(raw, claims))
+        return known
 
 
 def inspect(raw: str, keys: SigningKeys) -> AccessToken | None:
