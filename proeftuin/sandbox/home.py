@@ -85,8 +85,9 @@ class Home:
     ) -> dict[str, Any]:
         """Register a party as OAuth client (RFC 7591 §2), or change what it registered.
 
-        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document; raises SeedError for an
-        unknown party.
+        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document.
+
+        Raises SeedError for an unknown party.
         """
         member = self.seed.party(party)
         file = self.client_file(party)
