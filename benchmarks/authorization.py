@@ -29,8 +29,8 @@ def filled(folder: Path, size: int) -> Database:
     database = Database(f"sqlite:///{folder / f'grants-{size}'}.sqlite")
     expires = int(time.time()) + 86400
     grants = f"""
-        INSERT INTO issued_grant (jti, door, client_id, principal, actors, subject, audience, scope, legal_basis, bound_by, bound_to,
-                                  issued_at, expires_at)
+        INSERT INTO issued_grant (jti, door, client_id, principal, actors, subject, audience, scope, legal_basis, bound_by,
+                                  bound_to, issued_at, expires_at)
         SELECT printf('%022d', i), 'client_credentials', 'ura:' || i % 200, 'ura:' || i % 200, '', printf('%064x', i / 10),
                'https://localhost:8471/x', 'patient/Patient.rs', 'consent', 'x5t#S256', printf('%043d', i % 200),
                {expires - 300}, {expires} FROM n
