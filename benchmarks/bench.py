@@ -53,7 +53,7 @@ QUIET = 2.5 * GATHER  # seconds in which a network without callers delivers the 
 
 @dataclass(slots=True)
 class Alone:
-    """Stands between a care system and its client: waits for a quiet network before each call, and times the call alone."""
+    """Stands between a care system that logs and its client: waits for a quiet network, and times each call alone."""
 
     client: PeerClient
     request_: Callable[..., Awaitable[Answer]] = field(init=False)
@@ -83,12 +83,12 @@ async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], 
     await Exchange(system, parts).run()
     await Exchange(quiet, parts).run()  # warm, both
     await asyncio.sleep(1)
-    alone = Alone(quiet.client)
-    quiet.client = alone  # type: ignore[assignment] # it has the part of PeerClient that a care system uses
+    alone = Alone(quiet.client.peers)
+    quiet.client.peers = alone  # type: ignore[assignment] # it has the part of PeerClient that a care system uses
     whole: list[float] = []
     hops: list[float] = []
     bare: list[float] = []
-    requests = -await handled(home, system.client)
+    requests = -await handled(home, system.client.peers)
     for _ in range(ROUNDS):
         started = time.perf_counter()
         await Exchange(system, parts).run()
@@ -98,8 +98,10 @@ async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], 
         await Exchange(quiet, parts).run()
         hops.append(sum(alone.milliseconds))
         await asyncio.sleep(1)
-        bare.append(statistics.median([await timed(system.client, f"{home.topology.network.issuer}/jwks") for _ in range(20)]))
-    requests += await handled(home, system.client)
+        bare.append(
+            statistics.median([await timed(system.client.peers, f"{home.topology.network.issuer}/jwks") for _ in range(20)])
+        )
+    requests += await handled(home, system.client.peers)
     await system.close()
     await quiet.close()
     return whole, hops, bare, requests / (2 * ROUNDS)
@@ -145,10 +147,10 @@ async def rates(home: Home) -> dict[str, list[float]]:
     form = {"grant_type": "client_credentials", "client_id": system.party.client_id, "scope": "nvi:localize",
             "resource": network.localization}  # fmt: skip
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "bare guarded route": lambda: succeed(system.client, "GET", f"{network.issuer}/jwks"),
-        "token endpoint": lambda: succeed(system.client, "POST", f"{network.issuer}/token", form=form),
+        "bare guarded route": lambda: succeed(system.client.peers, "GET", f"{network.issuer}/jwks"),
+        "token endpoint": lambda: succeed(system.client.peers, "POST", f"{network.issuer}/token", form=form),
         "audit POST": lambda: succeed(
-            system.client, "POST", f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
+            system.client.peers, "POST", f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
             content_type="application/fhir+json",
         ),
     }  # fmt: skip
@@ -174,7 +176,7 @@ async def healthy(home: Home) -> None:
     async def answers(instance: Instance) -> None:
         while True:
             try:
-                if (await system.client.request("GET", f"{instance.base_url}/health")).json()["status"] == "up":
+                if (await system.client.peers.request("GET", f"{instance.base_url}/health")).json()["status"] == "up":
                     return
             except (Unreachable, ValueError, KeyError):
                 await asyncio.sleep(0.02)
@@ -191,7 +193,7 @@ async def fill(home: Home) -> None:
     known = len(home.seed.clients)
     for _, bundle in list(nursing_records.many(CLIENTS, holder))[known:]:
         await succeed(
-            system.client, "POST", f"{home.topology.datastation(holder.id)}/fhir", content=bundle,
+            system.client.peers, "POST", f"{home.topology.datastation(holder.id)}/fhir", content=bundle,
             content_type="application/fhir+json",
         )  # fmt: skip
     await system.close()
