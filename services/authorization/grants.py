@@ -41,6 +41,7 @@ class GrantRequest:
     principal       the party whose rights are used, when it is another than `client`; then with the `mandate` (its id)
     actors          client_ids of who acted before `client`, the latest first (RFC 8693 §4.1)
     stands_on       what the grant dies with, beside itself, the certificate, the mandate and the consents, which are added
+    exchanged       jti of the grant for which this one is exchanged: it stands on all that that one stands on
     claims          further claims of the protocol, in the token and in introspection; never names of access_token.OWN_CLAIMS
     evidence        what the door was shown (presentations, definitions), for extended introspection only; JSON
     """
@@ -61,6 +62,7 @@ class GrantRequest:
     mandate: str | None = None
     actors: tuple[str, ...] = ()
     stands_on: tuple[Ground, ...] = ()
+    exchanged: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
 

@@ -14,7 +14,17 @@ from services.authorization.api.token import Asked
 from services.authorization.clients import Clients
 from services.authorization.grants import CREDENTIAL, GrantRequest, Ground
 from services.authorization.issuer import Issuer
-from tests.unit.services.authorization.servers import CLIENT, HOLDER, HOSPITAL, STATION, THIEF, Servers, claims_of
+from tests.unit.services.authorization.servers import (
+    ACCESS_TOKEN,
+    CLIENT,
+    EXCHANGE,
+    HOLDER,
+    HOSPITAL,
+    STATION,
+    THIEF,
+    Servers,
+    claims_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +102,16 @@ async def test_claims_of_a_protocol_stand_beside_ours_and_never_in_their_place(d
     assert claims["organization_role"] == "x"
     assert {name for name in plain if claims[name] != plain[name]} <= {"jti", "iat", "exp"}
     assert "forged" not in claims.values()
+
+
+async def test_an_exchange_leaves_the_claims_of_another_protocol_behind(door: Door) -> None:
+    raw = (await door.ask(claims={"scopes": ["all"]}, principal=None, mandate=None, actors=())).json()["access_token"]
+    assert claims_of(raw)["scopes"] == ["all"]
+    door.servers._app = door.servers.app
+    form = {"grant_type": EXCHANGE, "subject_token": raw, "subject_token_type": ACCESS_TOKEN}
+    exchanged = (await door.servers.ask(at=HOLDER, **form, scope=None, resource=None)).json()["access_token"]
+    assert "scopes" not in claims_of(exchanged)
+    assert claims_of(exchanged)["extensions"] == claims_of(raw)["extensions"]
 
 
 async def test_evidence_is_shown_to_extended_introspection_alone(door: Door) -> None:
