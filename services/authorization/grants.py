@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from proeftuin.parties import Party
 from proeftuin.tokens.access_token import Confirmation, Person
@@ -20,6 +20,11 @@ class Ground(NamedTuple):
 
     kind: str
     id: str
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Tell whether something can be the id of a ground: 1 to 300 printable characters."""
+    return isinstance(name, str) and 0 < len(name) <= 300 and name.isprintable()
 
 
 @dataclass(frozen=True, slots=True)

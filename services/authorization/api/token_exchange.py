@@ -1,8 +1,8 @@
 """The door of token exchange (RFC 8693): a token of this issuer for one that opens the same or less, for the same time or shorter.
 
 It is for the party to which the token was given, and for the issuer's own party, whose resource server received it; the latter then
-acts on behalf of the former (`act`, §4.1). Client of care, person, purpose and principal stay; claims of another protocol do not, as
-what they open is not known here. What is new dies with the original.
+acts on behalf of the former (`act`, §4.1). Client of care, person, purpose and principal stay; claims of another protocol do not,
+as what they open is not known here. What is new dies with the original.
 """
 
 from collections.abc import Mapping

@@ -123,6 +123,12 @@ async def test_evidence_is_shown_to_extended_introspection_alone(door: Door) -> 
     assert extended["organization_ura"] == "90000102", "whose rights are used"
 
 
+async def test_an_id_that_no_register_can_hold_is_refused(door: Door) -> None:
+    for name in ("", "x" * 301, "a\x00b", "\ud800"):
+        refused = await door.ask(stands_on=(Ground(CREDENTIAL, name),))
+        assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_request")
+
+
 async def test_time_ends_where_the_door_says_at_the_latest(door: Door) -> None:
     now = int(door.servers.clock.now().timestamp())
     assert (await door.ask(until=now + 40, lifetime=100)).json()["expires_in"] == 40
