@@ -12,6 +12,7 @@ DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "1
 GRANTS, ROTATED = "110112 grants R", "110113 110131 U"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 LOG_CONFIGURED = "110113 110129 U"
+LOG_ARCHIVED, LOG_EXPORTED = "110106 archive C", "110106 extract R"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -53,6 +54,7 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/audit/AuditEvent/_search"): LOG_USED, ("POST", "/audit/patterns"): LOG_USED,
         ("POST", "/audit/watched"): LOG_CONFIGURED, ("POST", "/fhir/AuditEvent/$validate"): None,
         ("POST", "/inzage/logging"): LOG_USED,
+        ("POST", "/retention/archive"): LOG_ARCHIVED, ("GET", "/ldv"): LOG_EXPORTED, ("POST", "/ldv"): LOG_EXPORTED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,
