@@ -42,6 +42,7 @@ class Network(BaseModel):
 class ServiceSettings(BaseModel):
     """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
 
+    `clock` is the file by which a sandbox moves time (absent: nothing moves it), `clients` the folder of registered OAuth clients.
     With `tape`, of a sandbox alone, what it receives and answers is recorded in that file.
     """
 
@@ -60,6 +61,8 @@ class ServiceSettings(BaseModel):
     tenants: list[TenantSettings]
     network: Network
     connect_to: dict[str, str] = {}
+    clock: Path | None = None
+    clients: Path | None = None
     tape: Path | None = None
 
 
@@ -79,6 +82,7 @@ def load(path: Path) -> ServiceSettings:
         "connect_to": settings.connect_to | connect_to,
         "tape": folder / settings.tape if settings.tape else None,
     }
+    changes |= {name: folder / path for name in ("clock", "clients") if (path := getattr(settings, name)) is not None}
     if host:
         changes["host"] = host
     changes["tenants"] = [

@@ -108,6 +108,14 @@ REVOCATION = EventType(
     dcm("110113", "Security Alert"), dcm("110137", "User security Attributes Changed"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
+GRANTS_SEEN = EventType(
+    dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "grants", "display": "Live grants seen"}, "R",
+    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER, lifecycle=USED, about="live grants",
+)  # fmt: skip
+KEY_ROTATION = EventType(
+    dcm("110113", "Security Alert"), dcm("110131", "Security Configuration"), "U", APPLICATION, AUTHORIZER, RECIPIENT,
+    bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
 LOGIN = EventType(
     dcm("110114", "User Authentication"), dcm("110122", "Login"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,

@@ -9,6 +9,7 @@ READ, CREATE, UPDATE, DELETE = "rest read R", "rest create C", "rest update U", 
 SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "rest transaction E"
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
+GRANTS, ROTATED = "110112 grants R", "110113 110131 U"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 LOG_CONFIGURED = "110113 110129 U"
 LOG_ARCHIVED, LOG_EXPORTED = "110106 archive C", "110106 extract R"
@@ -63,6 +64,12 @@ ROUTES: dict[str, Rows] = {
         ("GET", "/.well-known/oauth-authorization-server/oauth2/{party}"): None, ("GET", "/oauth2/{party}/jwks"): None,
         ("POST", "/oauth2/{party}/token"): TOKEN, ("POST", "/oauth2/{party}/introspect"): INTROSPECT,
         ("POST", "/oauth2/{party}/revoke"): REVOKE, ("POST", "/oauth2/{party}/login"): LOGIN,
+        ("GET", "/oauth2/{party}/.well-known/openid-configuration"): None, ("POST", "/oauth2/{party}/par"): None,
+        ("GET", "/oauth2/{party}/authorize"): None, ("POST", "/oauth2/{party}/authorize"): LOGIN,
+        ("GET", "/oauth2/{party}/userinfo"): LOGIN, ("POST", "/oauth2/{party}/introspect_extended"): INTROSPECT,
+        ("GET", "/oauth2/{party}/grants"): GRANTS, ("DELETE", "/oauth2/{party}/grants/{jti}"): REVOKE,
+        ("GET", "/oauth2/{party}/client/grants"): GRANTS, ("DELETE", "/oauth2/{party}/client/grants/{jti}"): REVOKE,
+        ("POST", "/oauth2/{party}/ended"): REVOKE, ("POST", "/oauth2/{party}/keys"): ROTATED,
     },
     "datastation": _OPERATIONS | {
         ("GET", "/{party}/fhir/metadata"): None, ("GET", "/{party}/fhir/{resource_type}"): SEARCH,

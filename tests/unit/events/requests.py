@@ -14,6 +14,7 @@ from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, C
 from proeftuin.sandbox.nursing_records import generate
 from services.consent.mitz import notification
 from services.consent.subscriptions import Subscription
+from tests.unit.events import grants
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
@@ -83,6 +84,7 @@ class Requests:
         self._logging()
         self._witness()
         self._authorization()
+        await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)
@@ -97,6 +99,12 @@ class Requests:
     def _of(self, service: str) -> tuple[str, str]:
         instance = self.network.instance(service, HOLDER if service == "datastation" else None)
         return instance.base_url, instance.operator
+
+    def request(
+        self, party: str, method: str, url: str, hops: list[Hop], sent: dict[str, Any], about: Patients = ()
+    ) -> Request:  # fmt: skip
+        """Make one by hand."""
+        return Request(party, method, url, hops, sent, about)
 
     def _add(
         self, service: str, method: str, path: str, party: str, server: str, url: str, about: Patients = (),

@@ -52,7 +52,7 @@ class Play:
         answer = await self.caller(request.party).request(
             request.method, request.url, about=About(request.about), **request.sent
         )  # fmt: skip
-        assert (answer.status < 300) is fine, f"{where}: {answer.status} {answer.body.decode()[:300]}"
+        assert (answer.status < 400) is fine, f"{where}: {answer.status} {answer.body.decode()[:300]}"
         assert ("X-Reason" in answer.headers) is (request.hops[:1] != [] and request.hops[0].reason is not None), where
         check(self.reader, await self.network.events(), request.hops, where)
 
