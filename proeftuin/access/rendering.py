@@ -36,7 +36,7 @@ def oauth(refused: Refused, trace: Trace) -> Response:
     """Render as RFC 6749 §5.2, with `reason`, `remedy` and `trace_id` beside the two standard members."""
     reason = refused.reason
     content = {
-        "error": reason.oauth, "error_description": refused.detail,
+        "error": refused.oauth, "error_description": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
     return json_response(content, reason.status, headers={"Cache-Control": "no-store"} | _headers(refused))
@@ -68,7 +68,7 @@ def _headers(refused: Refused) -> dict[str, str]:
     reason = refused.reason
     headers = {"X-Reason": reason.code}
     if reason.status == 401:
-        headers["WWW-Authenticate"] = f'Bearer error="{reason.oauth}", error_description="{reason.code}"'
+        headers["WWW-Authenticate"] = f'Bearer error="{refused.oauth}", error_description="{reason.code}"'
     elif reason.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
     elif reason.status == 503:
