@@ -43,10 +43,14 @@ class SigningKeys:
         self._refresh()
         return self._private[-1][0]
 
-    def sign(self, claims: dict[str, Any], *, typ: str) -> str:
-        """Return `claims` as a compact JWS of media type `typ` (RFC 8725 §3.11), signed with the newest key."""
+    def sign(self, claims: dict[str, Any], *, typ: str, controller: str = "") -> str:
+        """Return `claims` as a compact JWS of media type `typ` (RFC 8725 §3.11), signed with the newest key.
+
+        With a `controller` (a DID) the kid is the DID URL of the key.
+        """
         self._refresh()
         kid, key = self._private[-1]
+        kid = f"{controller}#{kid}" if controller else kid
         return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": kid, "typ": typ})
 
     def jwks(self) -> dict[str, Any]:
