@@ -5,6 +5,7 @@ the code and the remedy are the same in all of them, in the audit event and in d
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 CATALOGUE: dict[str, "Reason"] = {}
 
@@ -41,6 +42,14 @@ class Refused(Exception):  # noqa: N818 - a refusal is an outcome of the network
         self.detail = detail
         self.headers = headers or {}
         self.oauth = oauth or reason.oauth
+
+
+class Unmatched(Refused):
+    """A refusal with an `explanation`: for each input descriptor every candidate, and why it did not match."""
+
+    def __init__(self, reason: Reason, detail: str, explanation: list[dict[str, Any]], *, oauth: str | None = None) -> None:
+        super().__init__(reason, detail, oauth=oauth)
+        self.explanation = explanation
 
 
 # who is it: certificate

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from proeftuin.fhir.outcome import Issue, operation_outcome
-from proeftuin.reasons import Refused
+from proeftuin.reasons import Refused, Unmatched
 from proeftuin.transport.tracing import Trace
 
 Form = Callable[[Refused, Trace], Response]
@@ -39,7 +39,7 @@ def oauth(refused: Refused, trace: Trace) -> Response:
         "error": refused.oauth, "error_description": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, headers={"Cache-Control": "no-store"} | _headers(refused))
+    return json_response(content | _explained(refused), reason.status, headers={"Cache-Control": "no-store"} | _headers(refused))
 
 
 def fhir(refused: Refused, trace: Trace) -> Response:
@@ -61,7 +61,11 @@ def problem(refused: Refused, trace: Trace) -> Response:
         "status": reason.status, "detail": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, "application/problem+json", _headers(refused))
+    return json_response(content | _explained(refused), reason.status, "application/problem+json", _headers(refused))
+
+
+def _explained(refused: Refused) -> dict[str, Any]:
+    return {"explanation": refused.explanation} if isinstance(refused, Unmatched) else {}
 
 
 def _headers(refused: Refused) -> dict[str, str]:

@@ -28,6 +28,7 @@ _CONTEXT = {"bitstring": "https://www.w3.org/ns/credentials/v2", "2021": "https:
 _LIST = {"bitstring": "BitstringStatusList", "2021": "StatusList2021"}
 _ENTRY: dict[str, Dialect] = {"BitstringStatusListEntry": "bitstring", "StatusList2021Entry": "2021"}
 PURPOSE = "revocation"
+CONTEXT_2021 = _CONTEXT["2021"]
 
 
 @dataclass(frozen=True, slots=True)
