@@ -14,6 +14,8 @@ from services.wallet import issuance
 from services.wallet.api import did, holder, issuer
 from services.wallet.wallet import Wallet
 
+CREDENTIAL_LIFE = 366 * 86400.0  # seconds: what a rotated key signed verifies for as long as issuance.toml lets it live
+
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application with one wallet for each party that `settings` hosts."""
@@ -27,7 +29,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         wallets[tenant_settings.party] = Wallet(
             did=web_did(tenant.audience),
             tenant=tenant,
-            keys=SigningKeys(tenant.secrets / "did", service.clock),
+            keys=SigningKeys(tenant.secrets / "did", service.clock, retired=CREDENTIAL_LIFE),
             folder=tenant_settings.folder,
             trust=service.trust,
             issuance=rules,
