@@ -112,7 +112,7 @@ def resolve(did: str, header: Mapping[str, Any], trust: Trust, now: datetime) ->
             raise ValueError("the key of the certificate is neither RSA nor EC")
     except ValueError as error:
         raise Refused(DID_UNRESOLVABLE, f"did:x509: {error}") from error
-    check_revocation(serials(chain), trust, now)
+    check_revocation(names_of(chain), trust, now)
     return public
 
 
@@ -126,17 +126,17 @@ def read_chain(x5c: object) -> list[x509.Certificate]:
         raise ValueError("x5c holds what is no certificate in standard base64") from error
 
 
-def serials(chain: Iterable[x509.Certificate]) -> list[tuple[str, int]]:
-    """Return what names each certificate of a chain on a revocation list: the CN of its issuer, and its serial number."""
-    return [(common_name(each.issuer), each.serial_number) for each in chain]
+def names_of(chain: Iterable[x509.Certificate]) -> tuple[str, ...]:
+    """Return the name of each certificate of a chain, as a revocation list knows it (`Peer.certificate_id`)."""
+    return tuple(f"{common_name(each.issuer)}#{each.serial_number:x}" for each in chain)
 
 
-def check_revocation(certificates: Iterable[tuple[str, int]], trust: Trust, now: datetime) -> None:
-    """Raise Refused when one of these (see `serials`) is revoked, or the lists are too old to know (hard fail)."""
+def check_revocation(names: Iterable[str], trust: Trust, now: datetime) -> None:
+    """Raise Refused when a certificate (see `names_of`) is revoked, or the lists are too old to know (hard fail)."""
     if now >= trust.next_update():
         raise Refused(CRL_EXPIRED, "the revocation list ended, so no certificate behind a credential can be trusted")
-    if any(trust.has_revoked(issuer, serial) for issuer, serial in certificates):
-        raise Refused(CERTIFICATE_REVOKED, "a certificate behind a credential stands on the revocation list")
+    if any(map(trust.is_revoked, names)):
+        raise Refused(CERTIFICATE_REVOKED, "a certificate behind a credential stands on the revocation list", status=400)
 
 
 def values_of(certificate: x509.Certificate, kind: str, name: str) -> list[str]:

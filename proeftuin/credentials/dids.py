@@ -67,7 +67,7 @@ class Resolver:
         if did_of(signed.kid) != did:
             raise Refused(DID_UNRESOLVABLE, "the kid is no key of the signer")
         if did.startswith("did:x509:"):
-            return did_x509.resolve(did, signed.header, self._trust, self._clock.now())
+            return did_x509.resolve(did, signed.header, self._trust, self._clock.real())
         if did.startswith(("did:jwk:", "did:key:")):
             document = document_of_key(did)
         else:

@@ -86,7 +86,7 @@ def create(
     lifetime: int = MAX_VALIDITY,
 ) -> str:
     """Return a presentation by `did` of `credentials` (JWTs or objects) for `audience`, with a fresh nonce unless one is given."""
-    now = int(clock.now().timestamp())
+    now = int(clock.real().timestamp())
     claims = {
         "iss": did, "sub": did, "jti": f"{did}#{uuid.uuid4()}", "aud": audience, "nbf": now, "iat": now, "exp": now + lifetime,
         "nonce": nonce or secrets.token_urlsafe(16),

@@ -24,6 +24,7 @@ SIZE = 131072  # bits: the least that both specifications allow, so that a holde
 VALIDITY = timedelta(hours=24)  # nuts.md §1.1; issued anew when less than a quarter is left
 _MAX_BITS = 1 << 23
 _MAX_KEPT = 1000
+MAX_NAME = 300
 _CONTEXT = {"bitstring": "https://www.w3.org/ns/credentials/v2", "2021": "https://w3id.org/vc/status-list/2021/v1"}
 _LIST = {"bitstring": "BitstringStatusList", "2021": "StatusList2021"}
 _ENTRY: dict[str, Dialect] = {"BitstringStatusListEntry": "bitstring", "StatusList2021Entry": "2021"}
@@ -39,6 +40,18 @@ class StatusRef:
     url: str
     index: int
     issuer: str
+
+    @property
+    def name(self) -> str:
+        """All of it in one text."""
+        return f"{self.dialect} {self.url}#{self.index} {self.issuer}"
+
+    @classmethod
+    def of(cls, name: str) -> "StatusRef":
+        """Read what `name` wrote."""
+        dialect, place, issuer = name.split(" ")
+        url, _, index = place.rpartition("#")
+        return cls("2021" if dialect == "2021" else "bitstring", url, int(index), issuer)
 
 
 def entry(dialect: Dialect, url: str, index: int) -> dict[str, Any]:
@@ -99,8 +112,11 @@ def refs_of(found: Credential) -> list[StatusRef]:
             or not index.isdigit()
         ):
             raise Refused(CREDENTIAL_STATUS, "credentialStatus is of a type that is not known here")
+        ref = StatusRef(dialect, url, int(index[:10]), found.issuer)
+        if " " in url or len(ref.name) > MAX_NAME:
+            raise Refused(CREDENTIAL_STATUS, f"statusListCredential is a URL, with issuer and index at most {MAX_NAME} characters")
         if each.get("statusPurpose") == PURPOSE:
-            refs.append(StatusRef(dialect, url, int(index[:10]), found.issuer))
+            refs.append(ref)
     return refs
 
 
@@ -136,7 +152,7 @@ class StatusChecker:
     async def _list(self, ref: StatusRef) -> _Kept:
         key = (ref.url, ref.issuer)
         kept = self._kept.get(key)
-        if kept is not None and self._clock.now().timestamp() >= kept.until:
+        if kept is not None and self._clock.real().timestamp() >= kept.until:
             kept = None
         if kept is not None and time.monotonic() - kept.fetched < self._max_age:
             return kept
@@ -161,7 +177,7 @@ class StatusChecker:
 
     async def _read(self, ref: StatusRef, raw: str) -> tuple[bytes, float]:
         found = credential.read(raw)
-        claims, now = found.claims, self._clock.now().timestamp()
+        claims, now = found.claims, self._clock.real().timestamp()
         if found.signed is None or found.issuer != ref.issuer:
             raise ValueError("it is of another issuer than the credential")
         if found.expires is None or not (found.not_before or 0) - 60 <= now < found.expires:

@@ -53,12 +53,7 @@ class Trust:
 
     def revoked(self, peer: Peer) -> bool:
         """Tell whether the certificate of `peer` stands on its issuer's revocation list, also on a connection that stayed open."""
-        return self.has_revoked(peer.issuer, peer.serial)
-
-    def has_revoked(self, issuer: str, serial: int) -> bool:
-        """Tell whether the certificate with this issuer (its CN) and serial number stands on a revocation list."""
-        self._refresh()
-        return (issuer, serial) in self._revoked
+        return self.is_revoked(peer.certificate_id)
 
     def root(self) -> x509.Certificate:
         """Return the certificate that every chain leads to."""

@@ -87,7 +87,7 @@ class Wallet:
         bits, used = await self.tenant.database.read(store.revoked, page)
         if not used:
             raise Refused(NOT_FOUND, "there is no such page of this status list")
-        now = self.tenant.clock.now()
+        now = self.tenant.clock.real()
         kept = self._lists.get((dialect, page))
         if kept is None or kept[0] != bits or now.timestamp() >= kept[1]:
             raw = self.sign(status.list_document(dialect, self._list_url(dialect, page), self.did, bits, now))
@@ -148,7 +148,7 @@ class Wallet:
         key = load_pem_private_key((self.folder / "x509.key").read_bytes(), None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise TypeError("x509.key is no RSA key")
-        return x509_credential.issue(chain, key, self.did, self.tenant.clock.now())
+        return x509_credential.issue(chain, key, self.did, self.tenant.clock.real())
 
     def _list_url(self, dialect: Dialect, page: int) -> str:
         return f"{self.tenant.audience}/status/{dialect}/{page}"

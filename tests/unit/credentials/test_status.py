@@ -111,6 +111,8 @@ async def test_a_list_that_is_not_there_or_not_the_issuers_gives_no_permission(w
         {"statusListIndex": "-1"},
         {"statusListIndex": "x"},
         {"statusListIndex": "²"},
+        {"statusListCredential": "https://a b"},
+        {"statusListCredential": "https://" + "a" * 300},
     ],
 )
 def test_an_entry_that_cannot_be_understood_is_no_permission(world: World, change: dict[str, Any]) -> None:
@@ -127,4 +129,5 @@ def test_entries_of_both_dialects_and_of_another_purpose(world: World) -> None:
     ]
     found = status.refs_of(credential.read(world.issue(credentialStatus=entries)))
     assert [each.dialect for each in found] == ["bitstring", "2021"]
+    assert [StatusRef.of(each.name) for each in found] == found
     assert status.refs_of(credential.read(world.issue())) == []

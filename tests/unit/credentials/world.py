@@ -97,7 +97,9 @@ class World:
 
     def statement(self, party: str = HOSPITAL) -> str:
         nurse = next(each for each in self.seed.professionals if each.employer == party)
-        return identity.state_professional(self.login, LOGIN, nurse, self.seed.party(party), "statement-1", self.clock)
+        return identity.state(
+            self.login, LOGIN, self.seed.party(party), identity.of_professional(nurse, self.seed.party(party)), self.clock
+        )
 
     def der(self) -> list[bytes]:
         return [each.public_bytes(Encoding.DER) for each in self.chain()]
