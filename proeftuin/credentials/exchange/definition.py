@@ -8,10 +8,9 @@ from proeftuin.credentials import jsonpath
 from proeftuin.credentials.exchange import filters
 from proeftuin.credentials.exchange.filters import Filter
 from proeftuin.reasons import DEFINITION_INVALID, Refused
+from proeftuin.tokens.access_token import OWN_CLAIMS
 
-RESERVED = frozenset(
-    {"iss", "sub", "exp", "iat", "active", "client_id", "scope", "aud", "nbf", "jti", "cnf", "token_type", "username"}
-)
+RESERVED = OWN_CLAIMS | {"username"}  # they would take the place of a claim of the token, or of introspection
 MAX_DESCRIPTORS = 20
 _MAX_FIELDS = 30
 _MAX_PATHS = 5
@@ -66,6 +65,12 @@ class PresentationDefinition:
         """The ids of all fields, in order."""
         return [field.id for descriptor in self.descriptors for field in descriptor.fields if field.id]
 
+    @property
+    def certain_ids(self) -> frozenset[str]:
+        """The ids of fields that have a value whenever the definition is met."""
+        fields = [field for descriptor in self.descriptors for field in descriptor.fields if not self.requirements]
+        return frozenset(field.id for field in fields if field.id and not field.optional)
+
 
 def read(document: object) -> PresentationDefinition:
     """Read a definition; raises Refused(DEFINITION_INVALID), which names the place."""
@@ -91,12 +96,14 @@ def read(document: object) -> PresentationDefinition:
         raise Refused(DEFINITION_INVALID, f"{place}: {error}") from error
 
 
-def check_for_verifier(definition: PresentationDefinition, self_attested: frozenset[str]) -> None:
+def check_for_verifier(
+    definition: PresentationDefinition, self_attested: frozenset[str], bound: frozenset[str] = frozenset()
+) -> None:
     """Raise Refused(DEFINITION_INVALID) when a verifier should not use it.
 
     Its field ids become claims, so none may be reserved or stand twice. Each descriptor pins its issuer with a filter on
-    `$.issuer`, else anybody's credential would do; only one that asks for a type in `self_attested`, on the holder's own word,
-    need not.
+    `$.issuer`, else anybody's credential would do; or with the id of a field in `bound`, to which another presentation binds it.
+    Only one that asks for a type in `self_attested`, on the holder's own word, need not.
     """
     ids = definition.field_ids
     if reserved := RESERVED & set(ids):
@@ -105,7 +112,7 @@ def check_for_verifier(definition: PresentationDefinition, self_attested: frozen
         raise Refused(DEFINITION_INVALID, f"field id {', '.join(sorted(doubled))} stands twice")
     for descriptor in definition.descriptors:
         own_word = any(_asks_type(field, self_attested) for field in descriptor.fields)
-        if not own_word and not any(_pins_issuer(field) for field in descriptor.fields):
+        if not own_word and not any(_pins_issuer(field, bound) for field in descriptor.fields):
             raise Refused(DEFINITION_INVALID, f"input descriptor {descriptor.id} pins no issuer: anybody's credential would do")
 
 
@@ -114,12 +121,17 @@ def _asks_type(field: Field, types: frozenset[str]) -> bool:
     return required and field.filter is not None and field.filter.const in types
 
 
-def _pins_issuer(field: Field) -> bool:
+def _pins_issuer(field: Field, bound: frozenset[str]) -> bool:
     """A text, a list of them, or an anchored pattern without alternatives that names one CA (did:x509) or host (did:web)."""
-    if field.parsed != (("issuer",),) or field.filter is None or field.optional:
+    if field.parsed != (("issuer",),) or field.optional:
         return False
-    source = field.filter.pattern.pattern if field.filter.pattern is not None else ""
-    return field.filter.const is not None or field.filter.enum is not None or _PINNED.fullmatch(source) is not None
+    if field.id in bound:
+        return True
+    condition = field.filter
+    if condition is None:
+        return False
+    source = condition.pattern.pattern if condition.pattern is not None else ""
+    return condition.const is not None or condition.enum is not None or _PINNED.fullmatch(source) is not None
 
 
 def _descriptor(document: object, inherited: object) -> InputDescriptor:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from proeftuin import parties
 from proeftuin.credentials import credential, dids, x509_credential
-from proeftuin.credentials.dids import Resolver
+from proeftuin.credentials.dids import AUTHORIZATION_SERVER, Resolver
 from proeftuin.credentials.status import StatusChecker
 from proeftuin.credentials.verifier import Verifier
 from proeftuin.pki.authority import Authority
@@ -38,7 +38,7 @@ class Web:
         body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
         self.pages[url] = Answer(status, {"ETag": etag} if etag else {}, body)
 
-    async def request(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **rest: Any) -> Answer:
+    async def request(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **_rest: Any) -> Answer:
         self.asked.append((url, headers or {}))
         if url not in self.pages:
             raise Unreachable(f"{method} {url}")
@@ -51,12 +51,12 @@ class Web:
 class World:
     """Parties with DIDs, and a verifier that knows only the network and the CA."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: MovableClock | None = None, authority: Authority | None = None) -> None:
         self.folder = folder
-        self.clock = MovableClock()
+        self.clock = clock or MovableClock()
         self.web = Web()
         self.seed = parties.load(PARTIES)
-        self.authority = Authority(folder / "pki")
+        self.authority = authority or Authority(folder / "pki")
         self.authority.create()
         self.trust = Trust(self.authority.trust_folder)
         self.keys: dict[str, SigningKeys] = {}
@@ -74,7 +74,8 @@ class World:
         return dids.web_did(f"{HOST}/iam/{party}")
 
     def publish(self, party: str) -> None:
-        document = dids.write_document(self.did(party), self.keys[party].jwks()["keys"], {})
+        services = {AUTHORIZATION_SERVER: f"{HOST}/oauth2/{party}"}
+        document = dids.write_document(self.did(party), self.keys[party].jwks()["keys"], services)
         self.web.put(f"{HOST}/iam/{party}/did.json", document)
 
     def document(self, kind: str, subject: dict[str, Any], *, by: str = REGISTER, days: float = 30, **extra: Any) -> dict[str, Any]:
