@@ -136,7 +136,8 @@ def check_revocation(names: Iterable[str], trust: Trust, now: datetime) -> None:
     if now >= trust.next_update():
         raise Refused(CRL_EXPIRED, "the revocation list ended, so no certificate behind a credential can be trusted")
     if any(map(trust.is_revoked, names)):
-        raise Refused(CERTIFICATE_REVOKED, "a certificate behind a credential stands on the revocation list", status=400)
+        detail = "a certificate behind a credential stands on the revocation list"
+        raise Refused(CERTIFICATE_REVOKED, detail, status=400, oauth="invalid_request")
 
 
 def values_of(certificate: x509.Certificate, kind: str, name: str) -> list[str]:

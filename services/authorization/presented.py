@@ -16,6 +16,7 @@ from proeftuin.reasons import (
     PARTY_MISMATCH,
     PRESENTATION_MALFORMED,
     PRESENTATION_REPLAYED,
+    ROLE_NOT_ALLOWED,
     SCOPE_NOT_ALLOWED,
     SUBJECT_MISMATCH,
     UNKNOWN_CLIENT,
@@ -112,13 +113,17 @@ def granted_scopes(
     """Return the scopes that are asked of the issuer: the profile's own, and those beside it as its policy says.
 
     `passthrough`: all. `dynamic`: those that the rules leave to this party and role; the others are silently dropped (RFC021).
-    Raises Refused(SCOPE_NOT_ALLOWED) as access_denied when the profile itself is not for this party.
+    Raises Refused: SCOPE_NOT_ALLOWED or ROLE_NOT_ALLOWED, as access_denied, when the profile itself is not for them.
     """
     if profile.policy != "dynamic":
         return (profile.scope, *others)
-    if not _open(asked, profile.scope, party, fields):
-        raise Refused(SCOPE_NOT_ALLOWED, f"scope {profile.scope} is not open for this party or role", oauth="access_denied")
-    return (profile.scope, *(name for name in others if _open(asked, name, party, fields)))
+    try:
+        _check_open(asked, profile.scope, party, fields)
+    except Refused as refused:
+        if refused.reason in (SCOPE_NOT_ALLOWED, ROLE_NOT_ALLOWED):
+            raise Refused(refused.reason, refused.detail, status=400, oauth="access_denied") from refused
+        raise
+    return (profile.scope, *(name for name in others if _is_open(asked, name, party, fields)))
 
 
 def grounds(found: Evidence) -> tuple[Ground, ...]:
@@ -135,11 +140,14 @@ def shown(presented: Sequence[Presentation], profile: Profile, submission: Mappi
     return {"vps": raw, "presentation_definitions": definitions, "presentation_submissions": submissions}
 
 
-def _open(asked: Asked, name: str, party: Party, fields: Mapping[str, Any]) -> bool:
-    policies, resource = asked.issuer.policies, resource_of(asked)
+def _check_open(asked: Asked, name: str, party: Party, fields: Mapping[str, Any]) -> None:
+    for rule in asked.issuer.policies.select([name], resource_of(asked), party):
+        rule.check_role(fields.get("user_role"))
+
+
+def _is_open(asked: Asked, name: str, party: Party, fields: Mapping[str, Any]) -> bool:
     try:
-        for rule in policies.select([name], resource, party):
-            rule.check_role(fields.get("user_role"))
+        _check_open(asked, name, party, fields)
     except Refused:
         return False
     return True
