@@ -10,12 +10,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from proeftuin.audit.interactions import UndeclaredInteractionError
 from proeftuin.clock import Clock
 from proeftuin.credentials import did_x509, jose
 from proeftuin.credentials.jose import Jws, PublicKey
 from proeftuin.reasons import DID_UNRESOLVABLE, UPSTREAM, Refused
 from proeftuin.strict_json import parse_object
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 from proeftuin.transport.trust import Trust
 
 CONTEXTS = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"]
@@ -51,7 +52,7 @@ class Resolver:
     An id that the kept document lacks is looked up anew, at most once in a second, so that a rotated key needs no wait.
     """
 
-    def __init__(self, client: PeerClient, trust: Trust, clock: Clock, *, max_age: float = 60.0) -> None:
+    def __init__(self, client: Client, trust: Trust, clock: Clock, *, max_age: float = 60.0) -> None:
         self._client = client
         self._trust = trust
         self._clock = clock
@@ -88,6 +89,8 @@ class Resolver:
             answer = await self._client.request("GET", url)
         except Unreachable as error:
             raise Refused(UPSTREAM, f"the host of a did:web does not answer: {error}") from error
+        except UndeclaredInteractionError as error:  # a DID chooses the address, a call that nothing says how to log is not made
+            raise Refused(DID_UNRESOLVABLE, "the path of the did:web is none of this network") from error
         try:
             if answer.status != 200 or len(answer.body) > _MAX_DOCUMENT:
                 raise ValueError(f"its address answers {answer.status}")

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from proeftuin.audit.interactions import UndeclaredInteractionError
 from proeftuin.clock import Clock
 from proeftuin.credentials import credential, jose
 from proeftuin.credentials.credential import Credential
 from proeftuin.credentials.dids import KeyResolver
 from proeftuin.reasons import CREDENTIAL_REVOKED, CREDENTIAL_STATUS, Refused
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 Dialect = Literal["bitstring", "2021"]
 SIZE = 131072  # bits: the least that both specifications allow, so that a holder hides among many
@@ -134,7 +135,7 @@ class StatusChecker:
     0 (default): at every question, so that a revocation holds at once. No list is used past its end.
     """
 
-    def __init__(self, resolver: KeyResolver, client: PeerClient, clock: Clock, *, max_age: float = 0.0) -> None:
+    def __init__(self, resolver: KeyResolver, client: Client, clock: Clock, *, max_age: float = 0.0) -> None:
         self._resolver = resolver
         self._client = client
         self._clock = clock
@@ -159,8 +160,8 @@ class StatusChecker:
         headers = {"If-None-Match": kept.etag} if kept is not None and kept.etag else {}
         try:
             answer = await self._client.request("GET", ref.url, headers=headers)
-        except Unreachable as error:
-            raise Refused(CREDENTIAL_STATUS, f"the status list does not answer: {error}") from error
+        except (Unreachable, UndeclaredInteractionError) as error:
+            raise Refused(CREDENTIAL_STATUS, f"the status list does not answer: {str(error)[:120]}") from error
         if answer.status == 304 and kept is not None:
             kept.fetched = time.monotonic()
             return kept

@@ -6,7 +6,7 @@ from typing import Any
 
 from proeftuin.reasons import UPSTREAM, Refused
 from proeftuin.tokens.issuers import metadata_url
-from proeftuin.transport.client import Answer, PeerClient, Unreachable
+from proeftuin.transport.client import Answer, Client, Unreachable
 
 VP_TOKEN = "vp_token-bearer"  # noqa: S105 - the name of a grant
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -18,7 +18,7 @@ class Holder:
     """A party with a wallet: `wallet` is its base address, `client` calls with the party's certificate."""
 
     wallet: str
-    client: PeerClient
+    client: Client
 
     async def present(self, audience: str, definition: dict[str, Any], **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
         """Have the wallet answer a definition (services/wallet: `id_token`, `credentials`, `credential_selection`, `bound`).
@@ -68,7 +68,7 @@ async def jwt_bearer(
     return await _ask(vendor.client, server, form, details)
 
 
-async def _ask(client: PeerClient, server: dict[str, Any], form: dict[str, str], details: list[dict[str, Any]] | None) -> Answer:
+async def _ask(client: Client, server: dict[str, Any], form: dict[str, str], details: list[dict[str, Any]] | None) -> Answer:
     form |= {"authorization_details": json.dumps(details)} if details is not None else {}
     try:
         return await client.request("POST", str(server["token_endpoint"]), form=form)
@@ -76,21 +76,21 @@ async def _ask(client: PeerClient, server: dict[str, Any], form: dict[str, str],
         raise Refused(UPSTREAM, f"the token endpoint does not answer: {error}") from error
 
 
-async def _metadata(client: PeerClient, issuer: str) -> dict[str, Any]:
+async def _metadata(client: Client, issuer: str) -> dict[str, Any]:
     found = await _json(client, "GET", metadata_url(issuer))
     if found.get("issuer") != issuer:
         raise Refused(UPSTREAM, f"the metadata of {issuer} does not name it as issuer")
     return found
 
 
-async def _definition(client: PeerClient, server: dict[str, Any], scope: str, owner: str = "organization") -> dict[str, Any]:
+async def _definition(client: Client, server: dict[str, Any], scope: str, owner: str = "organization") -> dict[str, Any]:
     endpoint = server.get("presentation_definition_endpoint")
     if not isinstance(endpoint, str):
         raise Refused(UPSTREAM, "this server asks for no presentations")
     return await _json(client, "GET", endpoint, params={"scope": scope, "wallet_owner_type": owner})
 
 
-async def _json(client: PeerClient, method: str, url: str, **sent: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
+async def _json(client: Client, method: str, url: str, **sent: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
     try:
         answer = await client.request(method, url, **sent)
         document: dict[str, Any] = answer.json()

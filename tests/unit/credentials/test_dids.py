@@ -108,6 +108,12 @@ async def test_a_document_that_is_not_there_or_no_document(world: World, reason:
         await world.resolver.document(did)
 
 
+async def test_a_did_that_names_an_address_of_another_kind_is_not_asked(world: World) -> None:
+    with pytest.raises(Refused, match="none of this network"):
+        await world.resolver.document("did:web:wallet.test:Patient:1")
+    assert world.web.asked == []
+
+
 async def test_did_jwk_and_did_key(world: World) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     jwk = {name: value for name, value in public_jwk(private.public_key()).items() if name in ("kty", "crv", "x", "y")}

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from proeftuin import parties
+from proeftuin.audit import interactions
 from proeftuin.credentials import credential, dids, x509_credential
 from proeftuin.credentials.dids import AUTHORIZATION_SERVER, Resolver
 from proeftuin.credentials.status import StatusChecker
@@ -39,6 +40,7 @@ class Web:
         self.pages[url] = Answer(status, {"ETag": etag} if etag else {}, body)
 
     async def request(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **_rest: Any) -> Answer:
+        interactions.of(method, url)  # as a Caller does: what nothing says how to log is not asked
         self.asked.append((url, headers or {}))
         if url not in self.pages:
             raise Unreachable(f"{method} {url}")
