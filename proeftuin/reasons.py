@@ -405,6 +405,13 @@ CONTENT_TYPE = Reason("content_type", 415, "invalid_request", "not-supported", "
 TOO_LARGE = Reason("too_large", 413, "invalid_request", "too-long", "Send a smaller message, or several.")
 MALFORMED = Reason("malformed", 400, "invalid_request", "structure", "Send well-formed content of the declared media type.")
 PROFILE = Reason("profile", 422, "invalid_request", "invariant", "Mend each element that the issues name.")
+NOT_CONFORMING = Reason(
+    "not_conforming",
+    422,
+    "invalid_request",
+    "invariant",
+    "Mend what the report names, or send the event without Prefer: handling=strict: the log takes it as it is.",
+)
 PARAMETER_UNKNOWN = Reason(
     "parameter_unknown", 400, "invalid_request", "not-supported", "Use the search parameters of the CapabilityStatement."
 )

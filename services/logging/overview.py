@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from proeftuin.audit.record import CLIENT_ID_SYSTEM
 from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM
 from proeftuin.transparency import merkle
 from proeftuin.transparency.tiles import hash_at
@@ -49,7 +50,7 @@ def _row(row: store.Row, path: list[bytes]) -> dict[str, Any]:
     return {
         "when": event["recorded"],
         "organisation": _requester(event),
-        "logged_by": event["source"].get("site"),
+        "logged_by": event["source"]["observer"].get("display") or event["source"].get("site"),
         "delivered_by": row.source,
         "role": _role(event),
         "what": _what(event, details),
@@ -79,7 +80,16 @@ def _requester(event: dict[str, Any]) -> dict[str, Any]:
     """The organisation that asked: the technical client, which stands first."""
     who = event["agent"][0].get("who", {})
     identifier = who.get("identifier", {})
-    return {"name": who.get("display"), "identifier": None if identifier.get("system") == BSN_SYSTEM else identifier.get("value")}
+    return {
+        "name": who.get("display"),
+        "identifier": None if identifier.get("system") == BSN_SYSTEM else _organisation_in(identifier),
+    }
+
+
+def _organisation_in(identifier: dict[str, Any]) -> str | None:
+    """The number of an organisation, also where it stands in its client_id (`ura:90000101`)."""
+    value: str | None = identifier.get("value")
+    return value.rpartition(":")[2] if value and identifier.get("system") == CLIENT_ID_SYSTEM else value
 
 
 def _role(event: dict[str, Any]) -> str | None:

@@ -17,11 +17,13 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import TOKEN_REQUEST
+from proeftuin.audit.redaction import token_request
 from proeftuin.parties import Party
 from proeftuin.reasons import INVALID_REQUEST, UNSUPPORTED_GRANT_TYPE, Refused
 from proeftuin.tokens.access_token import AccessToken, Confirmation
 from services.authorization import authentication
 from services.authorization.clients import Clients
+from services.authorization.details import Details
 from services.authorization.grants import GrantRequest
 from services.authorization.issuer import Issuer
 
@@ -56,6 +58,7 @@ def router(issuers: dict[str, Issuer], doors: Mapping[str, Door], clients: Clien
         """Give a token, or say which check failed and what to change."""
         issuer = issuers[party]
         form = await admission.form()
+        admission.record.query = token_request(admission.request.url.path, form)
         if "grant_type" not in form:
             raise Refused(INVALID_REQUEST, "the form has no grant_type")
         door = doors.get(form["grant_type"])
@@ -83,7 +86,7 @@ async def proven(admission: Admission) -> Confirmation:
 
 
 def answer(issuer: Issuer, given: AccessToken, added: Mapping[str, Any]) -> Response:
-    """Return the answer of RFC 6749 §5.1, with what the protocol adds."""
+    """Return the answer of RFC 6749 §5.1 with what was granted of the details, and what the protocol adds."""
     now = int(issuer.tenant.clock.now().timestamp())
     content: dict[str, Any] = {
         "access_token": given.raw,
@@ -92,6 +95,8 @@ def answer(issuer: Issuer, given: AccessToken, added: Mapping[str, Any]) -> Resp
         "scope": " ".join(sorted(given.grant.scopes)),
         **added,
     }
+    if granted := Details(given.grant.patient, given.grant.purpose).as_json():
+        content["authorization_details"] = granted  # RFC 9396 §7
     headers = {"Cache-Control": "no-store"}
     if given.grant.confirmation.scheme == "DPoP":
         headers[possession.NONCE_HEADER] = issuer.tenant.nonces.new(issuer.tenant.clock.real())

@@ -11,7 +11,8 @@ from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.rendering import fhir, fhir_response, json_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import AUDIT_LOG_USED
+from proeftuin.audit.events import AUDIT_EVENT_READ, AUDIT_LOG_USED
+from proeftuin.audit.redaction import search_request
 from proeftuin.fhir.search import MAXIMUM_VALUES, carries_bsn, date_range, read_cursor, write_cursor
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, NOT_FOUND, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
@@ -41,7 +42,7 @@ def router(index_key: bytes) -> APIRouter:
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
         if any(carries_bsn(name) or carries_bsn(value) for name, value in pairs):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
-        return await _answer(admission, pairs, index_key, f"AuditEvent?{admission.request.url.query}")
+        return await _answer(admission, pairs, index_key, "AuditEvent")
 
     @routes.post("/fhir/AuditEvent/_search")
     @require(SCOPE, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
@@ -51,24 +52,29 @@ def router(index_key: bytes) -> APIRouter:
         if any(carries_bsn(name) or carries_bsn(value) for name, value in place):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
         form = (await admission.body()).decode("utf-8", "replace")
-        return await _answer(admission, [*place, *parse_qsl(form, keep_blank_values=True)], index_key, f"AuditEvent/_search?{form}")
+        return await _answer(admission, [*place, *parse_qsl(form, keep_blank_values=True)], index_key, "AuditEvent/_search")
 
     @routes.get("/fhir/AuditEvent/{event_id}")
-    @require(SCOPE, event=AUDIT_LOG_USED)
+    @require(SCOPE, event=AUDIT_EVENT_READ)
     async def read(admission: Admitted, event_id: str) -> Response:
         """Read one event of the caller's own."""
-        observer = "|".join(admission.peer.identifier)
-        row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
-        if row is None:
-            raise Refused(NOT_FOUND, "the caller has no event with this id")
-        admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
-        return fhir_response(row.resource)
+        return fhir_response(await own(admission, event_id))
 
     return routes
 
 
-async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, asked: str) -> Response:
-    admission.record.query = asked.encode()
+async def own(admission: Admission, event_id: str) -> dict[str, Any]:
+    """Return one event of the caller's own; raises Refused(NOT_FOUND)."""
+    admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
+    observer = "|".join(admission.peer.identifier)
+    row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
+    if row is None:
+        raise Refused(NOT_FOUND, "the caller has no event with this id")
+    return row.resource
+
+
+async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, place: str) -> Response:
+    admission.record.query = search_request(place, pairs)
     own = {"source": [admission.peer.client_id], "observer": [indexable("|".join(admission.peer.identifier))]}
     query, patient = parse(pairs, index_key, own)
     admission.record.patients = [patient] if patient else []

@@ -116,7 +116,7 @@ async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
     await attempt(403, "subject_missing", token(OWN, acting=own))
     await attempt(403, "subject_mismatch", token(OWN, acting=None, patient=CLIENT))
     await attempt(403, "subject_mismatch", token(OWN, acting=Person(OTHER, BSN_SYSTEM), patient=CLIENT))
-    await attempt(403, "subject_mismatch", token(OWN, acting=Person(CLIENT, UZI_SYSTEM), patient=CLIENT))
+    await attempt(403, "subject_mismatch", token(OWN, acting=Person(CLIENT, UZI_SYSTEM, "30.000", "90000101"), patient=CLIENT))
     await attempt(401, "token_binding", token(OWN, acting=own, patient=CLIENT), HOSPITAL)
     await attempt(400, "invalid_request", token(OWN, acting=own, patient=CLIENT), form="from=2026&from=2027")
     answer = await logbook.call("POST", "/inzage/logging", party=PORTAL, token=token(OWN, acting=own, patient=CLIENT), json={})
