@@ -160,6 +160,10 @@ AUDIT_LOG_USED = EventType(
     lifecycle=USED, about="audit log",
 )  # fmt: skip
 AUDIT_EVENT_READ = replace(AUDIT_LOG_USED, subtype={"system": _INTERACTION, "code": "read"})
+AUDIT_LOG_CONFIGURED = EventType(
+    dcm("110113", "Security Alert"), dcm("110129", "Security Configuration"), "U", APPLICATION, CUSTODIAN, AUTHOR,
+    about="audit log",
+)  # fmt: skip
 ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
     "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED, about="audit log",

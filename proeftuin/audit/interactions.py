@@ -80,6 +80,8 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("POST", "/sparql", events.VALIDATED_QUESTION),
     ("GET", "/sparql/questions", UNLOGGED),
     ("POST", "/inzage/logging", events.AUDIT_LOG_USED),
+    ("POST", "/audit/patterns", events.AUDIT_LOG_USED),
+    ("POST", "/audit/watched", events.AUDIT_LOG_CONFIGURED),
     ("POST", "/retention/erase", events.ERASURE),
     ("GET", "/key|/checkpoint(/witnessed)?|/tile/.+|/proof/[a-z]+", UNLOGGED),
     ("POST", "/add-checkpoint", UNLOGGED),

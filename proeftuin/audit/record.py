@@ -62,7 +62,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Record:
-    """One event in the making. `observer` is the end that logs: the same object as `client` or `server`.
+    """One event in the making. `observer` is the end that logs: equal to `client` or `server`.
 
     `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them. `entries` are those of
     a Bundle: once they are carried out each has events of its own, beside the one of the Bundle, which then names no client.
@@ -150,7 +150,7 @@ class Record:
             return []
         if self.event.profile == AUTHZ_CONSENT:  # a deny is a decision too, but a request that was not decided on is not
             holds = bool(patient and self.consents and self.person and self.person.organization and self.purpose is not None)
-            holds = holds and self.observer is self.server and not (self.query or self.data)
+            holds = holds and self.observer == self.server and self.query is None and not self.data
         elif self.event.profile == IUA_71:  # it has no place for a client of care, nor for a person's organisation
             holds = self.outcome == SUCCESS and self.query is not None
             holds = holds and not (patient or self.person or self.responsible or self.data or self.consents)
@@ -207,7 +207,7 @@ class Record:
         return user
 
     def _source(self) -> dict[str, Any]:
-        kind = self.event.source if self.observer is self.server else APPLICATION_SERVER
+        kind = self.event.source if self.observer == self.server else APPLICATION_SERVER
         source = {"observer": _who(self.observer), "type": [_code("security-source-type", kind)]}
         return source | ({"site": self.observer.identifier[1]} if self.observer.identifier else {})
 

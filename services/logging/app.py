@@ -14,7 +14,7 @@ from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
-from services.logging.api import inspection, intake, retention, retrieval, transparency, validation
+from services.logging.api import audit, inspection, intake, retention, retrieval, transparency, validation
 from services.logging.sequencer import Sequencer
 from services.logging.witnessing import Witnessing
 
@@ -57,7 +57,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             retention.router(sequencer),
             validation.router(),
             retrieval.router(index_key),
-            inspection.router(index_key),
+            inspection.router(index_key, service.seed),
+            *audit.routers(index_key, service.seed),
             transparency.router(verifier),
         ],
         form=fhir,

@@ -197,6 +197,13 @@ async def test_a_success_claims_the_profiles_of_its_kind(found: Events, name: st
         assert expected in claims
 
 
+@pytest.mark.parametrize("name", sorted(KINDS))
+async def test_the_source_is_of_its_kind_and_named_by_number(found: Events, name: str) -> None:
+    for each in of_kind(found, name):
+        assert each["source"]["type"][0]["code"] == KINDS[name].source
+        assert each["source"]["site"] == each["source"]["observer"]["identifier"]["value"]
+
+
 async def test_a_failure_claims_no_profile_of_a_success(found: Events) -> None:
     """Trap c."""
     for each in found:

@@ -78,14 +78,19 @@ async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key:
     own = {"source": [admission.peer.client_id], "observer": [indexable("|".join(admission.peer.identifier))]}
     query, patient = parse(pairs, index_key, own)
     admission.record.patients = [patient] if patient else []
+    return await searchset(admission, query, pairs)
+
+
+async def searchset(admission: Admission, query: store.Query, pairs: list[tuple[str, str]]) -> Response:
+    """Return the matching events as a Bundle; link `next` goes on where it ends, by the method and on the path of this request."""
     rows, more = await admission.tenant.database.read(store.search, query)
     base = f"{admission.tenant.audience}/fhir/AuditEvent"
-    links = [{"relation": "self", "url": base}]
+    here = f"{admission.tenant.audience}{admission.request.url.path}"
+    links = [{"relation": "self", "url": here.removesuffix("/_search")}]
     if more is not None:
         by_form = admission.request.method == "POST"  # the form itself may hold a BSN, so it does not go into the link
         rest = [] if by_form else [pair for pair in pairs if pair[0] != "_cursor"]
-        url = f"{base}{'/_search' if by_form else ''}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"
-        links.append({"relation": "next", "url": url})
+        links.append({"relation": "next", "url": f"{here}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"})
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
     entries = [{"fullUrl": f"{base}/{row.event_id}", "resource": row.resource, "search": {"mode": "match"}} for row in rows]
     if entries:

@@ -31,7 +31,7 @@ from proeftuin.tokens.access_token import Confirmation, Grant, issue
 from proeftuin.tokens.keys import SigningKeys
 from proeftuin.transport.client import PeerClient
 from proeftuin.transport.server import Server, _config, bind
-from proeftuin.transport.trust import ReloadingContext, Trust, client_context
+from proeftuin.transport.trust import ReloadingContext, Remembering, Trust, client_context
 
 CLOCK = SystemClock()
 HOLDER = "verpleeghuis-avondrood"
@@ -105,6 +105,7 @@ class Network:
             if certificate is not None:
                 context.load_cert_chain(*certificate)
             Trust(self.home.trust).load_into(context)
+            context.sslobject_class = Remembering
             return context
 
         return ReloadingContext.of(server=False, build=build, stamp=lambda: 0)
