@@ -32,6 +32,8 @@ class About:
 
 NOTHING = About()
 
+SEE_OTHER = 303  # the one redirect that is a success: after a login the browser goes back to its client
+
 
 class Caller:
     """Calls others as one party (`here`) and puts its own end of each call in that party's outbox, before the answer is used.
@@ -116,7 +118,7 @@ def _describe(record: Record, interaction: Interaction, url: str, sent: Mapping[
 def _judge(record: Record, answer: Answer, *, logged: bool) -> None:
     """Make the event tell the outcome: X-Reason names it, also where a decision that was given says no."""
     code = answer.headers.get("X-Reason")
-    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300):
+    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300 and answer.status != SEE_OTHER):
         reason = CATALOGUE.get(code or "", UPSTREAM)
         outcome = MAJOR_FAILURE if reason is INTERNAL else SERIOUS_FAILURE
         record.refuse(reason, f"{record.server.name} answered {answer.status}", outcome)
