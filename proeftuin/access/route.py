@@ -70,6 +70,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
             requirement.event or REFUSAL, trace, _caller(request, peer), tenant.system, tenant.system,
             client_id=peer.client_id if peer else None, policies=_held_against(requirement),
         )  # fmt: skip
+        request.state.record = record  # for the tape
         admission = None
         reason = "ok"
         try:
