@@ -64,19 +64,18 @@ def check_cheap(presented: Sequence[Presentation], issuer: Issuer, longest: int)
         holder = each.holder
 
 
-async def serve(issuer: Issuer, presented: Presentation, what: str, longest: int) -> None:
-    """Let a presentation serve once, by its nonce or jti; it is burnt whatever comes after. Raises Refused(PRESENTATION_REPLAYED).
+async def serve(issuer: Issuer, presented: Presentation, what: str) -> None:
+    """Let a presentation serve once, by its nonce or jti; it is burnt whatever comes after.
 
-    It is remembered for as long as it could be shown again: its longest life, and the difference of two clocks on both sides.
+    It is remembered until it is expired on any clock. Raises Refused: PRESENTATION_VALIDITY or PRESENTATION_REPLAYED.
     """
     now = issuer.tenant.clock.real()
-    forgotten = datetime.fromtimestamp(max(presented.expires or 0, now.timestamp() + longest) + 2 * MAX_SKEW, UTC)
+    presentation.check_time(presented, now.timestamp())
+    forgotten = datetime.fromtimestamp((presented.expires or 0) + 2 * MAX_SKEW, UTC)
     try:
         await serve_once(issuer.tenant, "presentation", f"{presented.holder} {what}", forgotten, now, PRESENTATION_REPLAYED)
     except Refused as refused:
-        if refused.reason is PRESENTATION_REPLAYED:
-            raise Refused(PRESENTATION_REPLAYED, "presentation nonce has already been used") from refused
-        raise
+        raise Refused(refused.reason, "presentation nonce has already been used") from refused
 
 
 def organization(asked: Asked, fields: Mapping[str, Any]) -> Party:

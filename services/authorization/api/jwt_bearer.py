@@ -48,7 +48,7 @@ def door(profiles: dict[str, Profiles], verifiers: dict[str, Verifier]) -> Door:
             client_fields = {} if own else _client_fields(profile, client_vp, fields)
         for vp, error in ((holder_vp, "invalid_grant"), (client_vp, "invalid_client")):
             with _blamed(error):
-                await presented.serve(issuer, vp, f"jti {vp.id}", MAX_VALIDITY)
+                await presented.serve(issuer, vp, f"jti {vp.id}")
         with _blamed("invalid_grant"):
             found = await verifiers[party].verify(holder_vp)
         with _blamed("invalid_client"):

@@ -83,7 +83,7 @@ def door(profiles: dict[str, Profiles], verifiers: dict[str, Verifier], resolver
         profile, others = profiles[party].select(scope)
         matched = submission.check(profile.definitions[ORGANIZATION], submitted, vps)
         for vp in vps:
-            await presented.serve(issuer, vp, presentation.check_nonce(vp), presentation.MAX_VALIDITY)
+            await presented.serve(issuer, vp, presentation.check_nonce(vp))
         found = Evidence()
         for vp in vps:
             found += await verifiers[party].verify(vp)
