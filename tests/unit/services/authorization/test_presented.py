@@ -4,14 +4,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proeftuin.credentials import credential, dezi, status
 from proeftuin.reasons import Refused
+from proeftuin.tokens import dpop
 from services.authorization import profiles
 from services.authorization.policies import load as load_policies
 from tests.harness import BASE
@@ -547,3 +550,13 @@ def test_the_profiles_that_are_there_load_and_have_a_scope() -> None:
     names = {rule.name for rule in load_policies()}
     for name in ("zorginzage", "medicatieoverdracht-gf"):
         assert loaded.select(name)[0].scope in names
+
+
+async def test_a_proof_of_possession_binds_the_token_to_its_key(server: Presenting) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    headers = {"DPoP": dpop.make(key, "POST", f"{ISSUER}/token", datetime.now(UTC))}
+    answer = await server.ask(headers=headers)
+    assert (answer.status_code, answer.json()["token_type"]) == (200, "DPoP"), answer.text
+    assert list((await server.introspect(answer.json()["access_token"]))["cnf"]) == ["jkt"]
+    wrong = await server.ask(headers={"DPoP": "x"})
+    assert refused(wrong)[:2] == (400, "invalid_dpop_proof")
