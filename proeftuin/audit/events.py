@@ -110,7 +110,7 @@ REVOCATION = EventType(
 )  # fmt: skip
 GRANTS_SEEN = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "grants", "display": "Live grants seen"}, "R",
-    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER, lifecycle=USED, about="live grants",
 )  # fmt: skip
 KEY_ROTATION = EventType(
     dcm("110113", "Security Alert"), dcm("110131", "Security Configuration"), "U", APPLICATION, AUTHORIZER, RECIPIENT,

@@ -68,7 +68,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
     }
     consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
     _prune_in_the_background(service)
-    return service.app(
+    app = service.app(
         "Proeftuin authorization",
         [
             metadata.router(issuers, doors),
@@ -83,6 +83,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         ],
         form=oauth,
     )
+    app.state.issuers = issuers
+    return app
 
 
 class Presentations:
