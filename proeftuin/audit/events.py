@@ -151,6 +151,9 @@ EVALUATION = EventType(
     RECIPIENT,
     about="blinded pseudonym",
 )
+NOTIFICATION = EventType(
+    REST, {"system": _PROEFTUIN, "code": "notify", "display": "Notify a subscriber"}, "E", SOURCE, DESTINATION, AUTHOR
+)
 VALIDATED_QUESTION = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "validated-question", "display": "KIK-V validated question"},
     "E", SOURCE, DESTINATION, RECIPIENT, about="validated question",

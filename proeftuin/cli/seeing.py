@@ -69,16 +69,21 @@ def _print(exchange: Any) -> None:  # noqa: ANN401 - an Exchange; imported late
 
     console.print(f"exchange {exchange.trace_id}: {len(exchange.hops)} hops, {len(exchange.refusals)} refused", highlight=False)
     for hop in exchange.hops:
-        ends = "  " * hop.depth + f"{hop.source.party} ({hop.source.role}) -> {hop.target.party} ({hop.target.role})"
+        indent = "  " * hop.depth
+        ends = f"{hop.source.party} ({hop.source.role}) -> {hop.target.party} ({hop.target.role})"
         sign, style = ("\N{BALLOT X}", "bold red") if hop.refused else ("\N{CHECK MARK}", "green")
-        line = Text(f"{hop.number:3} {ends}: {hop.what}  ")
-        line.append(f"{sign} {hop.outcome}", style).append(f"  {hop.milliseconds:.0f} ms")
-        console.print(line, soft_wrap=True)
-        for text in (explain(hop) or {"found": [], "change": []})["found"]:
-            console.print(Text(f"      {'  ' * hop.depth}found: {text}"), soft_wrap=True)
-        if not hop.cause:
-            for text in (explain(hop) or {"change": []})["change"]:
-                console.print(Text(f"      {'  ' * hop.depth}change: {text}", "yellow"), soft_wrap=True)
-        if not (hop.calling and hop.serving):
-            missing = " and ".join(name for name, events in (("calling", hop.calling), ("serving", hop.serving)) if not events)
-            console.print(Text(f"      {'  ' * hop.depth}the log has no event of the {missing} end", "dim"), soft_wrap=True)
+        line = Text(printable(f"{hop.number:3} {indent}{ends}: {hop.what}  "))
+        console.print(line.append(f"{sign} {hop.outcome}", style).append(f"  {hop.milliseconds:.0f} ms"), soft_wrap=True)
+        explanation = explain(hop) or {"found": [], "change": []}
+        told = [("found", text, "") for text in explanation["found"]]
+        told += [("change", text, "yellow") for text in explanation["change"] if not hop.cause]
+        told += [
+            ("log", f"no event of the {end} end", "dim") for end in ("calling", "serving") if not getattr(hop, end)
+        ]  # fmt: skip
+        for kind, text, style in told:
+            console.print(Text(printable(f"      {indent}{kind}: {text}"), style), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Return `text` without what a terminal would take as a command: a path may hold anything."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

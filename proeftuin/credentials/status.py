@@ -114,7 +114,7 @@ def refs_of(found: Credential) -> list[StatusRef]:
         ):
             raise Refused(CREDENTIAL_STATUS, "credentialStatus is of a type that is not known here")
         ref = StatusRef(dialect, url, int(index[:10]), found.issuer)
-        if " " in url or len(ref.name) > MAX_NAME:
+        if " " in url or len(ref.name) > MAX_NAME or not ref.name.isprintable():
             raise Refused(CREDENTIAL_STATUS, f"statusListCredential is a URL, with issuer and index at most {MAX_NAME} characters")
         if each.get("statusPurpose") == PURPOSE:
             refs.append(ref)

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from starlette.datastructures import Headers
 from proeftuin.audit.record import Record
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import Reason
-from proeftuin.tape.redaction import decode, is_secret, redact
+from proeftuin.tape.redaction import decode, is_secret, parse, redact
 from proeftuin.transport.tracing import Trace
 
 _ASIDE = re.compile(
@@ -55,15 +54,19 @@ class Taken:
 
 
 def make(taken: Taken) -> dict[str, Any]:
-    """Return the entry: JSON-able, redacted."""
+    """Return the entry: JSON-able, redacted; of what the network does for itself without its bodies."""
     scope, record = taken.scope, taken.record
     tls = scope.get("extensions", {}).get("tls", {})
-    sent = _headers(scope["headers"])
+    sent, response = _headers(scope["headers"]), _headers(taken.headers)
+    aside = not (record and record.reason) and taken.status < 400 and _aside(taken)
+    asked, answered = (
+        _size(passed) if aside else body(passed, _value(headers, "content-type"))
+        for passed, headers in ((taken.asked, sent), (taken.answered, response))
+    )
     request = {
         "method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode("latin-1"),
-        "http": scope["http_version"], "headers": sent, "body": body(taken.asked, _value(sent, "content-type")),
+        "http": scope["http_version"], "headers": sent, "body": asked,
     }  # fmt: skip
-    response = _headers(taken.headers)
     entry: dict[str, Any] = {
         "trace_id": taken.trace.trace_id, "span_id": taken.trace.span_id, "parent_id": taken.trace.parent_id,
         "request_id": taken.trace.request_id,
@@ -75,12 +78,11 @@ def make(taken: Taken) -> dict[str, Any]:
         "certificate": certificate(tls.get("der"), tls.get("peer")),
         "bearer": bearer(Headers(raw=list(scope["headers"])).get("authorization", "")),
         "request": request,
-        "response": {"headers": response, "body": body(taken.answered, _value(response, "content-type"))},
+        "response": {"headers": response, "body": answered},
         "decision": decision(record),
     }  # fmt: skip
-    entry = redact(entry)
-    entry["aside"] = _aside(entry)
-    return entry
+    kept: dict[str, Any] = redact(entry)
+    return kept | {"aside": aside}
 
 
 def refused_handshake(
@@ -109,7 +111,7 @@ def body(passed: Body, content_type: str) -> dict[str, Any] | None:
         return found
     if whole and (media_type.endswith("json") or not media_type):
         try:
-            return found | {"content": json.loads(text)}
+            return found | {"content": parse(text)}
         except (ValueError, RecursionError):
             pass
     if whole and media_type == "application/x-www-form-urlencoded":
@@ -124,7 +126,7 @@ def _form(text: str) -> dict[str, Any]:
         shown: Any = value
         if value[:1] in ("{", "["):
             with contextlib.suppress(ValueError, RecursionError):
-                shown = json.loads(value)
+                shown = parse(value)
         if name in found:  # as a list of lists it would not tell one value from several
             found[name] = {"several": [*found[name]["several"], shown] if _several(found[name]) else [found[name], shown]}
         else:
@@ -168,12 +170,13 @@ def certificate(der: bytes | None, peer: Peer | None) -> dict[str, Any] | None:
 
 
 def decision(record: Record | None) -> dict[str, Any]:
-    """Return what was decided: policy of the token, purpose, person, the consents that were weighed and what the handler noted."""
+    """Return what was decided by which rules, for whom and why, on which consents, and what the handler noted."""
     if record is None:
         return {}
     person = record.person
     found = {
-        "policy": record.token, "purpose": record.purpose, "consents": record.consents, "clients": len(record.patients),
+        "policies": record.policies, "token id": record.token, "purpose": record.purpose, "consents": record.consents,
+        "clients": len(record.patients),
         "person": f"{person.system}|{person.identifier} role {person.role or 'none'}" if person else None, **record.details,
     }  # fmt: skip
     return {name: value for name, value in found.items() if value}
@@ -194,13 +197,13 @@ def _value(headers: list[list[str]], name: str) -> str:
     return next((value for each, value in headers if each.lower() == name), "")
 
 
-def _aside(entry: dict[str, Any]) -> bool:
+def _aside(taken: Taken) -> bool:
     """Tell whether this is what the network does for itself beside exchanges: health, keys, and the way of events to the log."""
-    if entry["reason"] is not None or entry["status"] >= 400:
-        return False
-    path, method = entry["request"]["path"], entry["request"]["method"]
-    if _ASIDE.search(path) or (entry["service"] == "logging" and (method, path) == ("POST", "/fhir")):
+    method, path = taken.scope["method"], taken.scope["path"]
+    if _ASIDE.search(path) or (taken.service, method, path) == ("logging", "POST", "/fhir"):
         return True
-    form = (entry["request"]["body"] or {}).get("content")
-    scope = form.get("scope") if isinstance(form, dict) else None
-    return isinstance(scope, str) and scope.startswith("system/AuditEvent")
+    return path.endswith("/token") and b"scope=system%2FAuditEvent" in taken.asked.kept
+
+
+def _size(passed: Body) -> dict[str, Any] | None:
+    return {"type": "", "size": passed.size, "whole": False, "text": "(not kept)"} if passed.size else None

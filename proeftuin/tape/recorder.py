@@ -19,7 +19,8 @@ from proeftuin.transport.tracing import Trace, from_headers
 
 log = structlog.get_logger(__name__)
 MOST_OF_BODY = 64 * 1024  # bytes
-WAITING = 2000  # entries that may wait for the writer; what comes when it is full is not recorded
+WAITING = 1000  # entries that may wait for the writer; what comes when it is full is not recorded
+PAUSE = 0.0005  # seconds between two entries, in which those who answer get on: else they wait for the interpreter's 5 ms
 GATHER = 0.25  # seconds, so that what belongs to one exchange is written together, and after it rather than during it
 
 
@@ -29,6 +30,7 @@ class Writer:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._waiting: queue.Queue[Callable[[], Entry] | threading.Event] = queue.Queue(WAITING)
+        self._missed = 0
         self._thread = threading.Thread(target=self._write, name="tape", daemon=True)
         self._thread.start()
 
@@ -37,7 +39,7 @@ class Writer:
         try:
             self._waiting.put_nowait(later)
         except queue.Full:
-            log.warning("not on the tape: too much waits")
+            self._missed += 1
 
     def flush(self) -> None:
         """Wait until everything that was put is written, or was not to be; five seconds at most."""
@@ -48,6 +50,16 @@ class Writer:
         except queue.Full:
             log.warning("the tape is not complete")
 
+    def _made(self, later: Callable[[], Entry] | threading.Event) -> list[Entry]:
+        if isinstance(later, threading.Event):
+            return []
+        time.sleep(PAUSE)
+        try:
+            return [later()]
+        except Exception as error:  # noqa: BLE001 - one that cannot be told does not take the others with it
+            log.warning("not on the tape: it cannot be told", error=type(error).__name__)
+            return []
+
     def _write(self) -> None:
         while True:
             waiting = [self._waiting.get()]
@@ -56,9 +68,12 @@ class Writer:
             while not self._waiting.empty():
                 waiting.append(self._waiting.get_nowait())
             try:
-                self._tape.append([each() for each in waiting if not isinstance(each, threading.Event)])
+                self._tape.append([entry for each in waiting for entry in self._made(each)])
             except Exception as error:  # noqa: BLE001 - whatever it was, the answers went out and go on
                 log.warning("not on the tape", error=type(error).__name__, entries=len(waiting))
+            if self._missed:
+                log.warning("not on the tape: too much waited", entries=self._missed)
+                self._missed = 0
             for each in waiting:
                 if isinstance(each, threading.Event):
                     each.set()

@@ -4,7 +4,9 @@
 """
 
 import base64
+import functools
 import json
+import math
 import re
 from typing import Any
 
@@ -35,12 +37,13 @@ def redact(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - whatever was se
     if isinstance(value, dict):
         private = _PRIVATE_JWK if "kty" in value else frozenset()
         return {
-            _string(str(name)): _hidden(each, depth) if name in private or is_secret(str(name)) else redact(each, depth + 1)
+            _name(str(name)): _hidden(each, depth) if name in private or is_secret(str(name)) else redact(each, depth + 1)
             for name, each in value.items()
         }
     return value
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Tell whether a field or header of this name holds what could be used again."""
     return _SECRET.fullmatch(name) is not None
@@ -75,15 +78,20 @@ def _text(value: str, depth: int) -> Any:  # noqa: ANN401 - a token becomes a di
 
 def _string(value: str) -> str:
     """Take out of a text what is secret in it; tokens lose their signature."""
-    if "." in value:
+    if not value.isascii():
+        value = value.encode(errors="replace").decode()  # a page cannot hold half a surrogate pair
+    if value.count(".") > 1:
         value = _COMPACT.sub(_unsigned, value)
     if "PRIVATE KEY" in value:
         value = _PEM.sub("(private key, redacted)", value)
     if "SignatureValue" in value:
         value = _XML_SIGNATURE.sub(r"\1(redacted)", value)
-    if "=" in value or ":" in value:
+    if "=" in value or '"' in value:
         value = _NAMED.sub(lambda found: (found["json"] or found["form"]) + "(redacted)", value)
     return value
+
+
+_name = functools.lru_cache(maxsize=4096)(_string)  # the same few names stand in most of what passes
 
 
 def _unsigned(found: re.Match[str]) -> str:
@@ -93,8 +101,22 @@ def _unsigned(found: re.Match[str]) -> str:
     return ".".join(parts[: 2 if len(parts) == 3 else 1]) + ".(signature dropped)"
 
 
+def parse(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is any
+    """Return JSON, without the numbers that JSON does not have; raises ValueError or RecursionError."""
+
+    def finite(number: str) -> float:
+        if math.isinf(value := float(number)):
+            raise ValueError(f"{number[:20]} is too large a number")
+        return value
+
+    def none(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_float=finite, parse_constant=none)
+
+
 def _json(segment: str) -> Any:  # noqa: ANN401 - JSON is any
     try:
-        return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        return parse(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     except (ValueError, RecursionError):
         return None

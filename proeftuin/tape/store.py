@@ -121,6 +121,8 @@ class Tape:
     def _trim(self, connection: sqlite3.Connection) -> None:
         entries, size = self._most
         connection.execute("DELETE FROM entry WHERE id <= (SELECT max(id) FROM entry) - ?", [entries])
+        if connection.execute("SELECT sum(size) FROM entry").fetchone()[0] <= size:  # the rest is dear
+            return
         connection.execute(
             "DELETE FROM entry WHERE id <= (SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id DESC) AS total FROM entry) "
             "WHERE total > ? ORDER BY id DESC LIMIT 1)", [size],

@@ -30,9 +30,10 @@ class Section:
 
 
 SECTIONS = (
-    Section("Exchanges", "/", exchanges.router), Section("Live", "/live", live.router),
+    Section("Exchanges", "/", exchanges.router),
+    Section("Live", "/live", live.router),
     Section("Mijn Dossier", "/portaal", portal.router),
-)  # fmt: skip
+)
 
 
 def create_app(home: Home) -> ASGIApp:

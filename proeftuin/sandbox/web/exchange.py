@@ -155,7 +155,7 @@ def read_event(resource: dict[str, Any]) -> Event:
 
 def _name(resource: dict[str, Any], place: int) -> str:
     agents = resource.get("agent", [])
-    return str(agents[place]["who"].get("display", "unknown")) if len(agents) > place else "unknown"
+    return str(agents[place].get("who", {}).get("display", "unknown")) if len(agents) > place else "unknown"
 
 
 def _of_tape(entry: dict[str, Any], calling: list[Event], serving: list[Event]) -> Hop:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, FastAPI
 from markupsafe import Markup
 from starlette.requests import Request
@@ -112,13 +112,15 @@ def roles_of(home: Home) -> dict[str, str]:
     places = [(home.instance_folder(each.name) / "tenants" / tenant, each.service)
               for each in home.topology.instances for tenant in each.tenants]  # fmt: skip
     places += [(home.party_folder(party.id), "system") for party in home.seed.parties]
-    return {
-        thumbprint(ssl.PEM_cert_to_DER_cert(_leaf(path))): role for folder, role in places for path in folder.glob("*.pem")
-    }  # fmt: skip
+    found = {_thumbprint(path): role for folder, role in places for path in folder.glob("*.pem")}
+    return {name: role for name, role in found.items() if name is not None}
 
 
-def _leaf(path: Path) -> str:
-    return path.read_text().partition(ssl.PEM_FOOTER)[0] + ssl.PEM_FOOTER
+def _thumbprint(path: Path) -> str | None:
+    try:
+        return thumbprint(x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER))
+    except (ValueError, OSError):  # a party's folder may hold other files
+        return None
 
 
 def as_json(exchange: Exchange) -> dict[str, Any]:

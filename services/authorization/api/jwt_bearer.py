@@ -14,11 +14,19 @@ from proeftuin.credentials.exchange.definition import PresentationDefinition
 from proeftuin.credentials.presentation import Presentation
 from proeftuin.credentials.verifier import Verifier
 from proeftuin.parties import Party
-from proeftuin.reasons import INVALID_REQUEST, PRESENTATION_MALFORMED, SUBMISSION_INVALID, UNKNOWN_CLIENT, Refused, Unmatched
+from proeftuin.reasons import (
+    CREDENTIAL_SHAPE,
+    INVALID_REQUEST,
+    PRESENTATION_MALFORMED,
+    SUBMISSION_INVALID,
+    UNKNOWN_CLIENT,
+    Refused,
+    Unmatched,
+)
 from services.authorization import presented
 from services.authorization.api.token import Asked, Door
 from services.authorization.authentication import ASSERTION_TYPE
-from services.authorization.grants import GrantRequest
+from services.authorization.grants import GrantRequest, is_name
 from services.authorization.profiles import CLIENT_ID, DELEGATION, ORGANIZATION, SERVICE_PROVIDER, Profile, Profiles
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -53,6 +61,8 @@ def door(profiles: dict[str, Profiles], verifiers: dict[str, Verifier]) -> Door:
             found = await verifiers[party].verify(holder_vp)
         with _blamed("invalid_client"):
             found += await verifiers[party].verify(client_vp)
+        if not own and not is_name(client_fields[DELEGATION]):
+            raise Refused(CREDENTIAL_SHAPE, "the id of a delegation is a text of at most 300 characters", oauth="invalid_client")
         principal = presented.organization(asked, fields)
         client = principal if own else _client(asked, str(client_fields[CLIENT_ID]))
         presented.check_connection(asked, client)

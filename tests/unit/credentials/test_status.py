@@ -112,6 +112,7 @@ async def test_a_list_that_is_not_there_or_not_the_issuers_gives_no_permission(w
         {"statusListIndex": "x"},
         {"statusListIndex": "²"},
         {"statusListCredential": "https://a b"},
+        {"statusListCredential": "https://a\0b"},
         {"statusListCredential": "https://" + "a" * 300},
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proeftuin.audit.record import System
+from proeftuin.cli.seeing import printable
 from proeftuin.reasons import CERTIFICATE_REVOKED
 from proeftuin.sandbox.web import diagram
 from proeftuin.sandbox.web.exchange import Lifeline
@@ -128,3 +129,7 @@ def test_every_hop_has_its_place(count: int) -> None:
     lowest = max(float(line.get("y1", "0")) for line in ElementTree.fromstring(svg).iter(f"{SVG}line"))
     assert lowest < float(ElementTree.fromstring(svg).get("height", "0"))
     assert len(arrows(svg)) == count
+
+
+def test_a_terminal_gets_no_commands() -> None:
+    assert printable("/fhir/\x1b[2J\x07\r\nList") == "/fhir/\ufffd[2J\ufffd\ufffd\ufffdList"

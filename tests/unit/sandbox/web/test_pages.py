@@ -147,6 +147,29 @@ async def test_hostile_values_are_escaped_everywhere(home: Home, browser: httpx.
     assert "&lt;script&gt;" in (await browser.get(f"/exchanges/{trace.trace_id}")).text
 
 
+ODD = {
+    "no number": b'{"a": NaN}',
+    "an endless number": b'{"a": 1e999, "b": -Infinity}',
+    "half a character": b'{"a": "\\ud800", "\\udfff": 1}',
+    "nested": b"[" * 5000,
+    "many digits": b"9" * 20000,
+    "no text": b"\xff\xfe",
+    "nul": b'"\\u0000"',
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_whatever_was_sent_can_be_shown(home: Home, browser: httpx.AsyncClient, odd: str) -> None:
+    trace = Trace.new()
+    raw = ".".join(map(segment, (b'{"alg":"ES256"}', ODD[odd], b"s" * 40)))
+    sent = {"authorization": f"Bearer {raw}"}
+    home.tape.append([entry(trace=trace, asked=ODD[odd], answered=ODD[odd], headers=sent, status=400, reason="malformed")])
+    own = f"/exchanges/{trace.trace_id}"
+    for path in ("/", "/live", own, f"{own}.har", f"{own}.mmd"):
+        for accept in ("text/html", "application/json"):
+            assert (await browser.get(path, headers={"accept": accept})).status_code == 200, path
+
+
 async def test_an_exchange_is_found_and_shown(home: Home, browser: httpx.AsyncClient) -> None:
     trace = Trace.new()
     home.tape.append([entry(trace=trace, status=403, reason="no_consent", detail="no permit for Condition")])

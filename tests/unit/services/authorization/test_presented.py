@@ -457,6 +457,8 @@ async def test_what_is_lacking_is_explained(server: Presenting) -> None:
 async def test_only_the_vendor_itself_asks_with_its_delegation(server: Presenting) -> None:
     for party in (HOSPITAL, "carewave"):
         assert refused(await server.ask_bearer(party=party))[:3] == (400, "access_denied", "party_mismatch")
+    long = server.vendor_vp(server.delegation(id=f"{server.world.did(HOSPITAL)}#{'x' * 300}"))
+    assert refused(await server.ask_bearer(client=long))[:3] == (400, CLIENT_ERROR, "credential_shape")
     expired = server.vendor_vp(server.delegation(days=-1))
     assert refused(await server.ask_bearer(client=expired))[:3] == (400, CLIENT_ERROR, "credential_expired")
     late = server.world.issue(
