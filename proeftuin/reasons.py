@@ -495,6 +495,9 @@ QUESTION_UNKNOWN = Reason(
 OVERLOADED = Reason(
     "overloaded", 503, "temporarily_unavailable", "throttled", "Wait for as long as Retry-After says, then send it again."
 )
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
+)
 UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
@@ -539,6 +542,3 @@ def page() -> str:
 
 if __name__ == "__main__":
     print(page())  # noqa: T201 - it is the output of the command
-THROTTLED = Reason(
-    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
-)

@@ -138,6 +138,8 @@ async def authorizing(path: Path) -> Events:
         for token, party in ((given, HOSPITAL), (own, tokens.PORTAL)):
             await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": token})
             await harness.call("POST", "/oauth2/vws/revoke", party=party, data={"token": token})
+        await harness.call("GET", "/oauth2/vws/grants", party=HOSPITAL)
+        await harness.call("POST", "/oauth2/vws/keys", party="vws")
         found = await harness.logged()
         assert statement not in json.dumps(found)
         return found
