@@ -321,6 +321,13 @@ EMERGENCY_AT_HOLDER = Reason(
     "business-rule",
     "Consent decides nothing in an emergency: the holder does, with a reason in words, for a short time.",
 )
+EMERGENCY_REASON = Reason(
+    "emergency_reason",
+    400,
+    "invalid_request",
+    "required",
+    "Say in words why this cannot wait: 'reason' in authorization_details, 10 to 500 characters, which the client will read.",
+)
 REPRESENTATION = Reason(
     "representation",
     403,

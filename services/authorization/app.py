@@ -134,6 +134,10 @@ def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningK
     async def not_revoked(certificate: str) -> bool:
         return not service.trust.is_revoked(certificate)
 
+    def represents(client: str, acting: str) -> bool:
+        known = service.seed.client(client)
+        return known is not None and known.standing(acting, service.clock.now().date()) is not None
+
     return Issuer(
         url=settings.issuer,
         tenant=tenant,
@@ -146,6 +150,7 @@ def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningK
         own_resource=settings.datastation or None,
         known_clients={party.client_id: party for party in service.seed.parties},
         holds={CERTIFICATE: not_revoked},
+        represents=represents,
     )
 
 

@@ -38,6 +38,7 @@ class GrantRequest:
     resource        the audience (RFC 8707), a base address that the scopes are for
     patient         BSN of the one client of care whose data is opened, checked to be one
     purpose         code of v3-ActReason
+    emergency       why an emergency cannot wait, in words; only with such a purpose
     lifetime        seconds asked; None or more than the policy of the scopes allows: as long as that allows
     not_before      seconds since 1970 from which it holds, at most DAY ahead; None: at once
     until           seconds since 1970 at which it ends at the latest, whatever else was asked (an exchanged token)
@@ -59,6 +60,7 @@ class GrantRequest:
     patient: str | None = None
     purpose: str | None = None
     lifetime: int | None = None
+    emergency: str | None = None
     not_before: int | None = None
     until: int | None = None
     person: Person | None = None

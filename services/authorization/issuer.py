@@ -7,9 +7,11 @@ from typing import Literal
 
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission
+from proeftuin.audit.events import EMERGENCY_PURPOSES
 from proeftuin.audit.record import policy_urns
 from proeftuin.parties import Party
 from proeftuin.reasons import (
+    EMERGENCY_REASON,
     IDENTITY_INVALID,
     IDENTITY_MISSING,
     INVALID_REQUEST,
@@ -30,6 +32,8 @@ from services.authorization.grants import CERTIFICATE, CONSENT, MANDATE, GrantRe
 from services.authorization.policies import Policies, ScopePolicy, version
 
 DAY = 86400  # seconds
+EMERGENCY_LIFETIME = 120  # seconds that a token lives at most in an emergency
+SHORTEST_REASON = 10  # characters
 Holds = Callable[[str], Awaitable[bool]]  # does the ground with this id still hold?
 
 
@@ -41,6 +45,8 @@ class Issuer:
 
     `holds` asks, by kind of ground, a source outside the store whether one still holds: a revocation list, a status list. It is
     asked at every introspection and may raise Refused when it cannot know. `pseudonym_key` hides numbers of persons in the store.
+
+    `represents(client, acting)` tells whether one person (BSN) may decide for another.
     """
 
     url: str
@@ -54,6 +60,7 @@ class Issuer:
     own_resource: str | None = None
     known_clients: dict[str, Party] = field(default_factory=dict)
     holds: dict[str, Holds] = field(default_factory=dict)
+    represents: Callable[[str, str], bool] = lambda _client, _acting: False
 
     async def grant(self, admission: Admission, request: GrantRequest) -> AccessToken:
         """Decide on a request and issue the token, stored together with its audit event.
@@ -72,7 +79,8 @@ class Issuer:
         person = await self._person(admission, rules, request)
         for rule in rules:
             rule.check_purpose(request.purpose)
-        lifetime, not_before = self._time(rules, request)
+        emergency = self._emergency(admission, request)
+        lifetime, not_before = self._time(rules, request, EMERGENCY_LIFETIME if emergency else DAY)
         since, consents = await self._consents(admission, rules, request, person)
         grant = Grant(
             client_id=request.client.client_id,
@@ -96,7 +104,7 @@ class Issuer:
             stands_on.append(Ground(MANDATE, request.mandate))
         if not all(is_name(ground.id) for ground in stands_on):
             raise Refused(INVALID_REQUEST, "the id of a credential, mandate or consent is not 1 to 300 printable characters")
-        basis = " ".join(sorted({rule.legal_basis for rule in rules}))
+        basis = "vital interest" if emergency else " ".join(sorted({rule.legal_basis for rule in rules}))
         await admission.write(store.add, token, request, stands_on, since, self.pseudonym_key, basis)
         return token
 
@@ -114,14 +122,24 @@ class Issuer:
         asked = [self.holds[ground.kind](ground.id) for ground in found if ground.kind in self.holds] if holds else []
         return found if holds and all(await asyncio.gather(*asked)) else []
 
-    def _time(self, rules: list[ScopePolicy], request: GrantRequest) -> tuple[int, int | None]:
+    def _emergency(self, admission: Admission, request: GrantRequest) -> bool:
+        """Tell whether this is an emergency, which the party decides on itself and has to account for; raises Refused."""
+        if request.purpose not in EMERGENCY_PURPOSES:
+            return False
+        reason = (request.emergency or "").strip()
+        if len(reason) < SHORTEST_REASON:
+            raise Refused(EMERGENCY_REASON, "the request has no reason in words")
+        admission.record.details["emergency_reason"] = reason
+        return True
+
+    def _time(self, rules: list[ScopePolicy], request: GrantRequest, longest: int) -> tuple[int, int | None]:
         """Return for how many seconds the token holds, and from when if that is later than now."""
         now = int(self.tenant.clock.now().timestamp())
         start = now if request.not_before is None else request.not_before
         if start > now + DAY:
             raise Refused(INVALID_REQUEST, "not_before is more than a day ahead")
         start = max(now, start)
-        lifetime = min(rule.lifetime for rule in rules)
+        lifetime = min(longest, *(rule.lifetime for rule in rules))
         if request.lifetime is not None:
             lifetime = min(lifetime, request.lifetime)
         if request.until is not None:
@@ -137,7 +155,7 @@ class Issuer:
     ) -> tuple[int, list[Ground]]:
         """Ask consent for the scopes that need it; returns the consents, and the newest end of a ground that was known before."""
         categories = [rule.category for rule in rules if rule.category is not None]
-        if not categories:
+        if not categories or request.purpose in EMERGENCY_PURPOSES:
             return 0, []
         since = await self.tenant.database.read(store.newest_end)
         found = await consent_question.ask(
@@ -159,10 +177,13 @@ class Issuer:
         admission.record.person = person
         if kind != "any" and person.is_client != (kind == "client"):
             raise Refused(IDENTITY_INVALID, f"these scopes are for a {kind}")
-        if person.is_client and request.patient is not None and person.identifier != request.patient:
-            raise Refused(SUBJECT_MISMATCH, "a client asks only for the own data")
+        own = not person.is_client or request.patient in (None, person.identifier)
+        if not own and not (
+            all(rule.representative for rule in rules) and self.represents(request.patient or "", person.identifier)
+        ):
+            raise Refused(SUBJECT_MISMATCH, "a client asks only for the own data, or decides as a representative")
         for rule in rules:
-            rule.check_role(person.role)
+            rule.check_role(person.role, request.purpose)
         return person
 
     async def _stated(self, request: GrantRequest) -> Person:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from proeftuin.audit.events import EMERGENCY_PURPOSES
 from proeftuin.parties import Party
 from proeftuin.reasons import (
     PURPOSE_NOT_ALLOWED,
@@ -28,7 +29,8 @@ class ScopePolicy:
 
     `person`: who acts: "professional", "client", "any" of them, or None, a system. `category`: of data, for which the client's
     consent is asked. `legal_basis`: on what the use of the data rests: "consent", the client's own "request", or the "law".
-    `lifetime`: of a token, in seconds, at most.
+    `lifetime`: of a token, in seconds, at most. `emergency`: professions of the UZI role code that may open the data in an
+    emergency, without consent. `representative`: who may decide for a client may use it too.
     """
 
     name: str
@@ -41,6 +43,8 @@ class ScopePolicy:
     category: str | None = None
     legal_basis: str = "law"
     lifetime: int = LIFETIME
+    emergency: frozenset[str] = frozenset()
+    representative: bool = False
 
     @property
     def needs_patient(self) -> bool:
@@ -55,14 +59,20 @@ class ScopePolicy:
 
     def check_purpose(self, purpose: str | None) -> None:
         """Raise Refused(PURPOSE_NOT_ALLOWED) unless the scope is open for this purpose of use."""
+        if self.emergency and purpose in EMERGENCY_PURPOSES:
+            return
         if self.purposes and purpose not in self.purposes:
             wanted = " or ".join(sorted(self.purposes))
             raise Refused(PURPOSE_NOT_ALLOWED, f"scope {self.name} is for purpose {wanted}, not {purpose or 'none'}")
 
-    def check_role(self, role: str | None) -> None:
-        """Raise Refused(ROLE_NOT_ALLOWED) unless the profession of the UZI role code may use the scope."""
-        if self.roles and (role or "").partition(".")[0] not in self.roles:
-            raise Refused(ROLE_NOT_ALLOWED, f"role {role or 'none'} may not use scope {self.name}")
+    def check_role(self, role: str | None, purpose: str | None = None) -> None:
+        """Raise Refused(ROLE_NOT_ALLOWED) unless the profession of the UZI role code may use the scope (for this purpose)."""
+        in_emergency = purpose in EMERGENCY_PURPOSES
+        roles = self.emergency if in_emergency else self.roles
+        if roles and (role or "").partition(".")[0] not in roles:
+            raise Refused(
+                ROLE_NOT_ALLOWED, f"role {role or 'none'} may not use scope {self.name}{' in an emergency' * in_emergency}"
+            )
 
 
 class Policies:
@@ -111,6 +121,8 @@ def load(path: Path = RULES) -> list[ScopePolicy]:
             category=rule.get("category"),
             legal_basis=rule.get("legal_basis", _legal_basis(rule)),
             lifetime=rule.get("lifetime", LIFETIME),
+            emergency=frozenset(rule.get("emergency", ())),
+            representative=rule.get("representative", False),
         )
         for rule in tomllib.loads(path.read_text())["scope"]
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission
 from proeftuin.audit.calling import About
+from proeftuin.audit.events import EMERGENCY_PURPOSES
 from proeftuin.parties import Party
 from proeftuin.reasons import TOKEN_REVOKED, UNKNOWN_CLIENT, UPSTREAM, Refused
 from proeftuin.tenant import Tenant
@@ -38,10 +39,16 @@ class Source:
             raise Refused(UNKNOWN_CLIENT, f"{grant.acts_for} is no party of this network")
         category = CATEGORY[resource_type]
         admission.record.details["category"] = category
-        _, admission.record.consents = await asyncio.gather(
-            self.check_live(admission),
-            consent_question.ask(self.tenant, self.consent, admission.patient, user, grant.person, [category], grant.purpose),
-        )
+        if grant.purpose in EMERGENCY_PURPOSES:  # this party itself let the user in, for a short time and with a reason
+            await self.check_live(admission)
+            return
+        asked = consent_question.ask(self.tenant, self.consent, admission.patient, user, grant.person, [category], grant.purpose)
+        live, consents = await asyncio.gather(self.check_live(admission), asked, return_exceptions=True)
+        if isinstance(consents, BaseException):  # it says more than that the token, which stood on it, is gone too
+            raise consents
+        if isinstance(live, BaseException):
+            raise live
+        admission.record.consents = consents
 
     async def check_live(self, admission: Admission) -> None:
         """Raise Refused(TOKEN_REVOKED) unless the party's authorization server still stands for the token (RFC 7662)."""

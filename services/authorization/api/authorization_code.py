@@ -67,6 +67,7 @@ def door(seed: Seed) -> Door:
             patient=(wanted.patient or (person.identifier if person.is_client else None)) if opens else None,
             purpose=(wanted.purpose or ("PATRQT" if person.is_client else None)) if opens else None,
             lifetime=wanted.lifetime,
+            emergency=wanted.reason,
             not_before=wanted.not_before,
             person=person,
             stands_on=(Ground(CODE, digest(code)),),

@@ -24,6 +24,7 @@ async def read(asked: Asked) -> tuple[GrantRequest, Mapping[str, Any]]:
         patient=wanted.patient,
         purpose=wanted.purpose,
         lifetime=wanted.lifetime,
+        emergency=wanted.reason,
         not_before=wanted.not_before,
         id_token=form.get("id_token"),
     )
