@@ -120,6 +120,22 @@ LOGIN = EventType(
     dcm("110114", "User Authentication"), dcm("110122", "Login"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
+ISSUANCE = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "issue-credential", "display": "Issue verifiable credential"},
+    "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+CREDENTIAL_REVOCATION = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "revoke-credential", "display": "Revoke verifiable credential"},
+    "U", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+HOLDING = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "hold-credential", "display": "Load or remove a credential"},
+    "U", APPLICATION, CUSTODIAN, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+PRESENTATION = EventType(
+    dcm("110114", "User Authentication"), {"system": _PROEFTUIN, "code": "present", "display": "Present verifiable credentials"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
 DECISION = EventType(
     dcm("110113", "Security Alert"),
     {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"},

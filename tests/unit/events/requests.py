@@ -14,7 +14,7 @@ from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, C
 from proeftuin.sandbox.nursing_records import generate
 from services.consent.mitz import notification
 from services.consent.subscriptions import Subscription
-from tests.unit.events import grants
+from tests.unit.events import grants, wallet
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
@@ -85,6 +85,7 @@ class Requests:
         self._witness()
         self._authorization()
         await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
+        wallet.add(self, HOSPITAL, HOLDER)
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)
