@@ -162,6 +162,16 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
 
 
 @pytest.mark.anyio
+async def test_details_of_another_shape(harness: Harness) -> None:
+    one = json.loads(details())[0]
+    for wrong in (5, {"a": one}, [], [one, one], [1], "x", [one | {"patient": "999910000"}], [one | {"patient": None}],
+                  [one | {"purpose_of_use": "a b"}], [one | {"purpose_of_use": 5}], [one | {"not_before": -1}],
+                  [one | {"not_before": "now"}]):  # fmt: skip
+        answer = await ask(harness, authorization_details=json.dumps(wrong))
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request"), wrong
+
+
+@pytest.mark.anyio
 async def test_where_nobody_is_registered_nobody_signs_an_assertion(harness: Harness) -> None:
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     signed = SigningKeys(harness.folder / "client", harness.clock).sign({"iss": "ura:90000101"}, typ="JWT")
