@@ -134,6 +134,7 @@ async def test_introspection_and_revocation(harness: Harness) -> None:
         return await harness.call("POST", "/oauth2/vws/introspect", party=party, data={"token": token})
 
     assert (await introspect(raw)).json()["active"] is True
+    assert "authorization_details" not in (await introspect(raw)).json(), "a system's token is for no client of care"
     assert (await introspect(raw, HOSPITAL)).json()["reason"] == "party_mismatch"
     assert (await introspect(raw[:-4] + "AAAA")).json() == {"active": False}
     assert (await introspect("")).json()["reason"] == "invalid_request"
