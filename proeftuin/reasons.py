@@ -502,6 +502,13 @@ UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
 # the log and its witness
+STANDBY = Reason(
+    "standby",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "Another process writes the log; wait as long as Retry-After says.",
+)
 CHECKPOINT_UNSIGNED = Reason(
     "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."
 )

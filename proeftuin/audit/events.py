@@ -171,6 +171,14 @@ ERASURE = EventType(  # of content of the log itself, after its retention or by 
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
     "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED, about="audit log",
 )  # fmt: skip
+ARCHIVE = EventType(  # of a year of the log itself
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "archive"},
+    "C", APPLICATION, CUSTODIAN, AUTHOR,
+)  # fmt: skip
+EXPORT = EventType(  # of a party's own events, out of the log
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "extract"},
+    "R", DESTINATION, SOURCE, RECIPIENT,
+)  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT
 )

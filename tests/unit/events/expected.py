@@ -14,6 +14,7 @@ ISSUED, CREDENTIAL_REVOKED = "110113 issue-credential C", "110113 revoke-credent
 HELD, PRESENTED = "110113 hold-credential U", "110114 present E"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 LOG_CONFIGURED = "110113 110129 U"
+LOG_ARCHIVED, LOG_EXPORTED = "110106 archive C", "110106 extract R"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -55,6 +56,7 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/audit/AuditEvent/_search"): LOG_USED, ("POST", "/audit/patterns"): LOG_USED,
         ("POST", "/audit/watched"): LOG_CONFIGURED, ("POST", "/fhir/AuditEvent/$validate"): None,
         ("POST", "/inzage/logging"): LOG_USED,
+        ("POST", "/retention/archive"): LOG_ARCHIVED, ("GET", "/ldv"): LOG_EXPORTED, ("POST", "/ldv"): LOG_EXPORTED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,
