@@ -8,6 +8,7 @@ before costly work.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -106,7 +107,7 @@ class Query:
 
 def read(document: str) -> DocumentNode:
     """Parse; raises Unacceptable(PARSE, OPERATIONS or LIMIT)."""
-    return _read(document, DEFAULT)
+    return _read_once(document, DEFAULT)
 
 
 def _read(document: str, limits: Limits) -> DocumentNode:
@@ -123,6 +124,20 @@ def _read(document: str, limits: Limits) -> DocumentNode:
     if sum(isinstance(each, OperationDefinitionNode) for each in parsed.definitions) != 1:
         raise Unacceptable(OPERATIONS, "the document must have one operation")
     return parsed
+
+
+@lru_cache(maxsize=256)
+def _read_once(document: str, limits: Limits) -> DocumentNode:
+    return _read(document, limits)
+
+
+@lru_cache(maxsize=256)  # a system sends the same text again and again, and validating is most of the work
+def _validate(schema: GraphQLSchema, document: DocumentNode) -> None:
+    errors = validate(schema, document, max_errors=3, hide_suggestions=True, allow_empty_selection_sets=False)
+    if errors and "aborted" in errors[-1].message:  # graphql-core stops where comparing fields would take too long
+        raise Unacceptable(LIMIT, "the document has too many fields to compare")
+    if errors:
+        raise Unacceptable(VALIDATION, f"the document does not fit the schema: {errors[0].message[:200]}")
 
 
 def root_fields(document: DocumentNode) -> set[str]:
@@ -175,11 +190,7 @@ class _Reading:
         self.fragments = {each.name.value: each for each in self.document.definitions if isinstance(each, FragmentDefinitionNode)}
         if any(name.startswith("__") for name in root_fields(self.document)):
             raise Unacceptable(INTROSPECTION, "introspection is not offered")
-        errors = validate(self.schema, self.document, max_errors=3, hide_suggestions=True, allow_empty_selection_sets=False)
-        if errors and "aborted" in errors[-1].message:  # graphql-core stops where comparing fields would take too long
-            raise Unacceptable(LIMIT, "the document has too many fields to compare")
-        if errors:
-            raise Unacceptable(VALIDATION, f"the document does not fit the schema: {errors[0].message[:200]}")
+        _validate(self.schema, self.document)
         values = get_variable_values(self.schema, operation.variable_definitions or (), self.inputs, max_errors=1)
         if not isinstance(values, VariableValues):
             name = next(
