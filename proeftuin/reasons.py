@@ -32,11 +32,12 @@ class Reason:
 class Refused(Exception):  # noqa: N818 - a refusal is an outcome of the network, not an error of the program
     """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data."""
 
-    def __init__(self, reason: Reason, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, *, headers: dict[str, str] | None = None, status: int | None = None) -> None:
         super().__init__(f"{reason.code}: {detail}")
         self.reason = reason
         self.detail = detail
         self.headers = headers or {}
+        self.status = status or reason.status  # another than the reason's where a specification gives the same error two
 
 
 # who is it: certificate
@@ -100,6 +101,7 @@ TOKEN_AUDIENCE = Reason(
     "Ask for a token with this service's base address as 'resource' (RFC 8707).",
 )
 TOKEN_EXPIRED = Reason("token_expired", 401, "invalid_token", "expired", "Ask for a new token; its life is short on purpose.")
+TOKEN_NOT_YET = Reason("token_not_yet", 401, "invalid_token", "login", "Wait until the moment from which the token holds (nbf).")
 TOKEN_REVOKED = Reason(
     "token_revoked", 401, "invalid_token", "login", "The token was revoked; ask for a new one if the ground still exists."
 )
@@ -109,6 +111,22 @@ TOKEN_BINDING = Reason(
     "invalid_token",
     "login",
     "The token is bound to another certificate (cnf.x5t#S256, RFC 8705 §3); use it over the connection of its owner.",
+)
+TOKEN_SCHEME = Reason(
+    "token_scheme",
+    401,
+    "invalid_token",
+    "login",
+    "Send a token under its token_type: DPoP with a proof when it is bound to a key (cnf.jkt), else Bearer.",
+)
+DPOP_PROOF = Reason(
+    "dpop_proof", 400, "invalid_dpop_proof", "login", "Make the proof as RFC 9449 §4.2 says: a new one, signed for each request."
+)
+DPOP_NONCE = Reason(
+    "dpop_nonce", 400, "use_dpop_nonce", "login", "Make the proof again, now, with the nonce of the DPoP-Nonce header in it."
+)
+DPOP_REPLAYED = Reason(
+    "dpop_replayed", 400, "invalid_dpop_proof", "duplicate", "Make a new proof, with a new jti, for each request."
 )
 INSUFFICIENT_SCOPE = Reason(
     "insufficient_scope", 403, "insufficient_scope", "forbidden", "Ask for a token with the scope that this request needs."
@@ -128,7 +146,11 @@ INVALID_REQUEST = Reason(
     "invalid_request", 400, "invalid_request", "invalid", "Send the parameters that the contract names, each of them once."
 )
 UNSUPPORTED_GRANT_TYPE = Reason(
-    "unsupported_grant_type", 400, "unsupported_grant_type", "not-supported", "Use grant_type=client_credentials."
+    "unsupported_grant_type",
+    400,
+    "unsupported_grant_type",
+    "not-supported",
+    "Use a grant_type that the metadata lists in grant_types_supported.",
 )
 UNKNOWN_CLIENT = Reason(
     "unknown_client",
@@ -136,6 +158,20 @@ UNKNOWN_CLIENT = Reason(
     "invalid_client",
     "login",
     "Send the client_id that belongs to your certificate, and add your organisation to parties.toml.",
+)
+CLIENT_ASSERTION = Reason(
+    "client_assertion",
+    401,
+    "invalid_client",
+    "login",
+    "Sign the client assertion as RFC 7523 §3 says, with a key of your registered JWKS, for this server, for at most a minute.",
+)
+CLIENT_ASSERTION_REPLAYED = Reason(
+    "client_assertion_replayed",
+    401,
+    "invalid_client",
+    "duplicate",
+    "Sign a new client assertion, with a new jti, for each request.",
 )
 SCOPE_UNKNOWN = Reason(
     "scope_unknown", 400, "invalid_scope", "invalid", "Ask for scopes that the metadata lists in scopes_supported."
@@ -169,6 +205,59 @@ IDENTITY_INVALID = Reason(
     "invalid_request",
     "login",
     "Log in again at the identity provider and send the new statement as 'id_token'.",
+)
+MANDATE_MISSING = Reason(
+    "mandate_missing", 403, "access_denied", "forbidden", "Show the mandate of the party for which you act, or act for yourself."
+)
+SUBJECT_TOKEN = Reason(
+    "subject_token",
+    400,
+    "invalid_request",
+    "login",
+    "Exchange a live access token of this server that was given to you, over the connection or with the key it is bound to.",
+)
+SCOPE_WIDER = Reason(
+    "scope_wider", 400, "invalid_scope", "forbidden", "Ask for scopes that the exchanged token has; it can only narrow."
+)
+REDIRECT_URI = Reason(
+    "redirect_uri",
+    400,
+    "invalid_request",
+    "invalid",
+    "Send a redirect_uri exactly as it is registered (proeftuin client register).",
+)
+PKCE = Reason(
+    "pkce", 400, "invalid_grant", "security", "Send the code_verifier whose S256 challenge began this authorization (RFC 7636)."
+)
+CODE_INVALID = Reason(
+    "code_invalid", 400, "invalid_grant", "expired", "Begin the authorization again; a code lives for a minute, for one client."
+)
+CODE_REPLAYED = Reason(
+    "code_replayed",
+    400,
+    "invalid_grant",
+    "duplicate",
+    "A code serves once; what was given on it was revoked. Begin the authorization again.",
+)
+RESPONSE_TYPE = Reason(
+    "response_type",
+    400,
+    "unsupported_response_type",
+    "not-supported",
+    "Use response_type=code, with PKCE (code_challenge_method=S256).",
+)
+LOGIN_REQUIRED = Reason(
+    "login_required", 400, "login_required", "login", "A person logs in each time: leave prompt=none out (OpenID Connect §3.1.2.1)."
+)
+LOGIN_ENDED = Reason(
+    "login_ended", 403, "access_denied", "login", "Begin the authorization again; the login was ended or took too long."
+)
+LEGAL_BASIS = Reason(
+    "legal_basis",
+    403,
+    "access_denied",
+    "forbidden",
+    "This grant rests on the law and not on consent; turn to the party that gave it.",
 )
 NO_CONSENT = Reason(
     "no_consent", 403, "access_denied", "forbidden", "The client has not consented to this; ask the client, who decides."

@@ -40,7 +40,10 @@ class Network(BaseModel):
 
 
 class ServiceSettings(BaseModel):
-    """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts."""
+    """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
+
+    `clock` is the file by which a sandbox moves time (absent: nothing moves it), `clients` the folder of registered OAuth clients.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +60,8 @@ class ServiceSettings(BaseModel):
     tenants: list[TenantSettings]
     network: Network
     connect_to: dict[str, str] = {}
+    clock: Path | None = None
+    clients: Path | None = None
 
 
 def load(path: Path) -> ServiceSettings:
@@ -74,6 +79,7 @@ def load(path: Path) -> ServiceSettings:
     changes: dict[str, object] = {name: folder / getattr(settings, name) for name in ("certificate", "key", "trust", "parties")} | {
         "connect_to": settings.connect_to | connect_to
     }
+    changes |= {name: folder / path for name in ("clock", "clients") if (path := getattr(settings, name)) is not None}
     if host:
         changes["host"] = host
     changes["tenants"] = [

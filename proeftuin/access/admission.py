@@ -54,6 +54,11 @@ class Admission:
             raise TypeError("this route requires no client")
         return self.token.patient
 
+    @property
+    def base_url(self) -> str:
+        """This service's own address, which no header of the caller changes."""
+        return str(self.request.app.state.service.settings.base_url)
+
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, *args)` and store the audit event in the same transaction; returns the result of `fn`."""
 

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from starlette.requests import Request
+
+from proeftuin.access import possession
 from proeftuin.access.requirement import Requirement
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.pki.identity import Peer
@@ -21,7 +24,8 @@ from proeftuin.reasons import (
     TOKEN_MISSING,
     Refused,
 )
-from proeftuin.tokens.access_token import AccessToken, TokenVerifier
+from proeftuin.tenant import Tenant
+from proeftuin.tokens.access_token import AccessToken
 from proeftuin.transport.trust import Trust
 
 
@@ -56,18 +60,23 @@ def check_party(peer: Peer, requirement: Requirement, client_id: str) -> None:
         raise Refused(PARTY_MISMATCH, f"this address is for {client_id} alone")
 
 
-async def check_token(
-    authorization: str | None, peer: Peer, requirement: Requirement, verifier: TokenVerifier
-) -> AccessToken | None:
+async def check_token(request: Request, peer: Peer, requirement: Requirement, tenant: Tenant) -> AccessToken | None:
     """Return the verified token, or None where the route needs none; raises Refused with the first thing that is wrong."""
     if requirement.scopes is None:
         return None
+    authorization = request.headers.get("authorization")
     if not authorization:
         raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer"})
     scheme, _, raw = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not raw or " " in raw.strip():
-        raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>'")
-    token = await verifier.verify(raw.strip(), peer)
+    raw = raw.strip()
+    if scheme.lower() not in ("bearer", "dpop") or not raw or " " in raw:
+        raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>' or 'DPoP <token>'")
+    proof = None
+    if scheme.lower() == "dpop":
+        proof = possession.proof_of(request, request.app.state.service.settings.base_url, tenant, raw)
+    token = await tenant.verifier.verify(raw, peer, proof.key if proof else None)
+    if proof is not None:
+        await possession.serve_proof(tenant, proof, at_resource=True)
     if token.grant.client_id != peer.client_id:
         raise Refused(PARTY_MISMATCH, f"the token is of {token.grant.client_id}, the certificate of {peer.client_id}")
     if not requirement.scopes & token.grant.scopes:

@@ -39,7 +39,7 @@ def oauth(refused: Refused, trace: Trace) -> Response:
         "error": reason.oauth, "error_description": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, headers={"Cache-Control": "no-store"} | _headers(refused))
+    return json_response(content, refused.status, headers={"Cache-Control": "no-store"} | _headers(refused))
 
 
 def fhir(refused: Refused, trace: Trace) -> Response:
@@ -50,7 +50,7 @@ def fhir(refused: Refused, trace: Trace) -> Response:
     ]
     outcome = operation_outcome(issues)
     outcome["extension"] = [{"url": "https://proeftuin.example/StructureDefinition/trace-id", "valueId": trace.trace_id}]
-    return json_response(outcome, reason.status, FHIR_JSON, _headers(refused))
+    return json_response(outcome, refused.status, FHIR_JSON, _headers(refused))
 
 
 def problem(refused: Refused, trace: Trace) -> Response:
@@ -58,19 +58,19 @@ def problem(refused: Refused, trace: Trace) -> Response:
     reason = refused.reason
     content = {
         "type": f"https://proeftuin.example/reasons#{reason.code}", "title": reason.code.replace("_", " "),
-        "status": reason.status, "detail": refused.detail,
+        "status": refused.status, "detail": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, "application/problem+json", _headers(refused))
+    return json_response(content, refused.status, "application/problem+json", _headers(refused))
 
 
 def _headers(refused: Refused) -> dict[str, str]:
     reason = refused.reason
     headers = {"X-Reason": reason.code}
-    if reason.status == 401:
+    if refused.status == 401:
         headers["WWW-Authenticate"] = f'Bearer error="{reason.oauth}", error_description="{reason.code}"'
     elif reason.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
-    elif reason.status == 503:
+    elif refused.status == 503:
         headers["Retry-After"] = "1"
     return headers | refused.headers

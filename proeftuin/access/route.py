@@ -63,11 +63,11 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         admission = None
         reason = "ok"
         try:
-            peer = enforcement.check_certificate(peer, trust, tenant.clock.now())
+            peer = enforcement.check_certificate(peer, trust, tenant.clock.real())
             if unknown is not None:
                 raise unknown
             enforcement.check_party(peer, requirement, tenant.party.client_id)
-            token = await enforcement.check_token(request.headers.get("authorization"), peer, requirement, tenant.verifier)
+            token = await enforcement.check_token(request, peer, requirement, tenant)
             if token is not None:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
                 if token.patient is not None:

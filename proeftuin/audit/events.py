@@ -73,6 +73,17 @@ INTROSPECTION = EventType(
 REVOCATION = EventType(
     dcm("110113", "Security Alert"), dcm("110137", "User security Attributes Changed"), "E", APPLICATION, AUTHORIZER, RECIPIENT
 )
+GRANTS_SEEN = EventType(
+    dcm("110112", "Query"),
+    {"system": _PROEFTUIN, "code": "grants", "display": "Live grants seen"},
+    "R",
+    DESTINATION,
+    SOURCE,
+    RECIPIENT,
+)
+KEY_ROTATION = EventType(
+    dcm("110113", "Security Alert"), dcm("110131", "Security Configuration"), "U", APPLICATION, AUTHORIZER, RECIPIENT
+)
 LOGIN = EventType(dcm("110114", "User Authentication"), dcm("110122", "Login"), "E", APPLICATION, AUTHORIZER, RECIPIENT)
 DECISION = EventType(
     dcm("110113", "Security Alert"),

@@ -3,11 +3,14 @@
 import shutil
 import sys
 
-from proeftuin.cli import checks, network, pki
+from proeftuin.cli import authorization, checks, network, pki
 from proeftuin.cli.command import console
 
 app = network.app
 app.add_typer(pki.app, name="pki")
+app.command("clock")(authorization.clock)
+app.add_typer(authorization.client_app, name="client")
+app.add_typer(authorization.keys_app, name="keys")
 app.add_typer(checks.parties_app, name="parties")
 app.add_typer(checks.log_app, name="log")
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -19,6 +20,7 @@ from proeftuin.sandbox.topology import Instance, Topology
 from proeftuin.settings import ServiceSettings, TenantSettings, database_name
 from proeftuin.storage.roles import provision
 from proeftuin.storage.secrets import secret
+from proeftuin.tokens.keys import jwk_of
 
 PASSPHRASE = "proeftuin"  # noqa: S105 - the client.p12 of a sandbox party protects nothing real
 RENEW_BEFORE = timedelta(days=7)
@@ -69,6 +71,46 @@ class Home:
         """Where an instance keeps its settings, certificates, keys and databases."""
         return self.path / "instances" / instance
 
+    @property
+    def clock_file(self) -> Path:
+        """The file that holds by how many seconds the sandbox's time is moved."""
+        return self.path / "clock"
+
+    def client_file(self, party: str) -> Path:
+        """Where the keys and redirect addresses of a party as OAuth client stand."""
+        return self.path / "clients" / f"{party}.json"
+
+    def register_client(
+        self, party: str, *, jwks: dict[str, Any] | None = None, redirect_uris: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Register a party as OAuth client (RFC 7591 §2), or change what it registered.
+
+        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document; raises SeedError for an
+        unknown party.
+        """
+        member = self.seed.party(party)
+        file = self.client_file(party)
+        known = json.loads(file.read_text()) if file.exists() else {}
+        document = {
+            "client_id": member.client_id,
+            "client_name": member.name,
+            "redirect_uris": redirect_uris if redirect_uris is not None else known.get("redirect_uris", []),
+            "jwks": jwks or known.get("jwks") or {"keys": [self.certificate_jwk(party)]},
+        }
+        _write(file, json.dumps(document, indent=1, ensure_ascii=False))
+        return document
+
+    def replace_client_key(self, party: str, before: dict[str, Any]) -> None:
+        """Let the registered keys follow the certificate of a party: the key `before` makes way for the present one."""
+        known = self.register_client(party)["jwks"]["keys"]
+        now = self.certificate_jwk(party)
+        self.register_client(party, jwks={"keys": [now if each.get("kid") == before["kid"] else each for each in known]})
+
+    def certificate_jwk(self, party: str) -> dict[str, Any]:
+        """Return the public key in the certificate of a party."""
+        leaf = x509.load_pem_x509_certificate((self.party_folder(party) / "certificate.pem").read_bytes())
+        return jwk_of(leaf.public_key())
+
     def prepare(self, seed_file: Path, base_port: int, database_server: str = "") -> None:
         """Make or complete the folder: CA, certificates and settings; what is there and still good stays.
 
@@ -94,6 +136,8 @@ class Home:
                 export_pkcs12(
                     folder / "certificate.pem", folder / "certificate.key", folder / "client.p12", PASSPHRASE, self.ca_bundle
                 )
+            if not self.client_file(party.id).exists():
+                self.register_client(party.id, redirect_uris=[f"https://localhost/{party.id}/callback"])
 
     def settings_file(self, instance: str) -> Path:
         """Return the settings file of an instance."""
@@ -139,6 +183,8 @@ class Home:
             parties=Path("../../parties.toml"),
             tenants=tenants,
             network=layout.network,
+            clock=Path("../../clock"),
+            clients=Path("../../clients") if instance.service == "authorization" else None,
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
 

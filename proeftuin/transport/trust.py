@@ -56,6 +56,12 @@ class Trust:
         self._refresh()
         return (peer.issuer, peer.serial) in self._revoked
 
+    def is_revoked(self, certificate_id: str) -> bool:
+        """Tell the same of a certificate by its name (`Peer.certificate_id`)."""
+        issuer, _, serial = certificate_id.rpartition("#")
+        self._refresh()
+        return (issuer, int(serial, 16)) in self._revoked
+
     def next_update(self) -> datetime:
         """Return the moment at which the first of the revocation lists expires, and from which nobody gets in."""
         self._refresh()

@@ -1,58 +1,129 @@
 """The authorization service: wiring only."""
 
+import asyncio
+import os
+from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 
 from proeftuin.access.rendering import oauth
 from proeftuin.service import Service, Wiring
-from proeftuin.settings import ServiceSettings
+from proeftuin.settings import ServiceSettings, TenantSettings
+from proeftuin.storage.secrets import secret
+from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.issuers import KeySource, OwnKeys, RemoteKeys
 from proeftuin.tokens.keys import SigningKeys
-from services.authorization import policies
-from services.authorization.api import introspection, login, metadata, revocation, token
-from services.authorization.issuer import Issuer
+from services.authorization import people, policies, store
+from services.authorization.api import (
+    authorization_code,
+    authorize,
+    client_credentials,
+    grants,
+    introspection,
+    login,
+    metadata,
+    revocation,
+    token,
+    token_exchange,
+)
+from services.authorization.clients import Clients
+from services.authorization.grants import CERTIFICATE
+from services.authorization.issuer import DAY, Issuer
+
+PRUNE = 60.0  # seconds between two rounds in which old grants are forgotten
+log = structlog.get_logger(__name__)
 
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application with one issuer for each party that `settings` hosts."""
     service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring(), asks=[settings.network.consent])
-    network = settings.network
+    network, seed = settings.network, service.seed
     rules = policies.load()
-    clients = {party.client_id: party for party in service.seed.parties}
     keys = {
         tenant.issuer: SigningKeys(service.tenants[tenant.party].secrets / "signing", service.clock) for tenant in settings.tenants
     }
-    resources = {
-        "addressing": network.addressing, "localization": network.localization,
-        "pseudonymisation": network.pseudonymisation, "consent": network.consent, "logging": network.logging,
-    }  # fmt: skip
-    issuers: dict[str, Issuer] = {}
-    for tenant_settings in settings.tenants:
-        tenant = service.tenants[tenant_settings.party]
-        providers: dict[str, KeySource] = {
-            url: OwnKeys(keys[url]) if url in keys else RemoteKeys(url, tenant.client)
-            for url in (network.identity_professionals, network.identity_clients)
-        }
-        national = tenant_settings.issuer == network.issuer
-        server = policies.NATIONAL if national else policies.PARTY
-        issuers[tenant_settings.party] = Issuer(
-            url=tenant_settings.issuer,
-            tenant=tenant,
-            keys=keys[tenant_settings.issuer],
-            policies=policies.Policies(server, resources | {"datastation": tenant_settings.datastation}, rules),
-            identity_providers=providers,
-            consent=network.consent,
-            known_clients=clients,
-        )
+    issuers = {tenant.party: _issuer(service, tenant, keys, rules) for tenant in settings.tenants}
+    if service.wiring.key_source is None:  # its own tokens, for userinfo and the client's grants: no need to ask itself over TLS
+        for issuer in issuers.values():
+            own = {issuer.url: OwnKeys(issuer.keys)}
+            issuer.tenant.verifier = TokenVerifier(own, issuer.tenant.audience, service.clock)
+    clients = Clients(settings.clients)
+    doors: dict[str, token.Door] = {
+        client_credentials.GRANT_TYPE: client_credentials.read,
+        token_exchange.GRANT_TYPE: token_exchange.read,
+        authorization_code.GRANT_TYPE: authorization_code.door(seed),
+    }
+    consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
+    _prune_in_the_background(service)
     return service.app(
         "Proeftuin authorization",
         [
-            metadata.router(issuers),
-            token.router(issuers),
+            metadata.router(issuers, doors),
+            token.router(issuers, doors, clients),
             introspection.router(issuers),
             revocation.router(issuers),
-            login.router(issuers, service.seed, network),
+            grants.router(issuers, consent_party),
+            login.router(issuers, seed, network),
+            authorize.router(issuers, clients, seed),
+            authorization_code.userinfo(issuers, seed),
         ],
         form=oauth,
     )
+
+
+def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningKeys], rules: list[policies.ScopePolicy]) -> Issuer:
+    network, tenant = service.settings.network, service.tenants[settings.party]
+    logs_in: dict[str, people.Kind] = {network.identity_professionals: "professional", network.identity_clients: "client"}
+    servers = {policies.NATIONAL, policies.EVERY} if settings.issuer == network.issuer else {policies.PARTY, policies.EVERY}
+    if settings.issuer in logs_in:
+        servers = servers - {policies.PARTY} | {policies.LOGIN}
+    providers: dict[str, KeySource] = {
+        url: OwnKeys(keys[url]) if url in keys else RemoteKeys(url, tenant.client) for url in logs_in
+    }
+    resources = {
+        "addressing": network.addressing, "localization": network.localization, "pseudonymisation": network.pseudonymisation,
+        "consent": network.consent, "logging": network.logging, "datastation": settings.datastation, "issuer": settings.issuer,
+    }  # fmt: skip
+
+    async def not_revoked(certificate: str) -> bool:
+        return not service.trust.is_revoked(certificate)
+
+    return Issuer(
+        url=settings.issuer,
+        tenant=tenant,
+        keys=keys[settings.issuer],
+        policies=policies.Policies(servers, resources, rules),
+        identity_providers=providers,
+        consent=network.consent,
+        pseudonym_key=secret(tenant.secrets / "pseudonym.key", lambda: os.urandom(32)),
+        logs_in=logs_in.get(settings.issuer),
+        own_resource=settings.datastation or None,
+        known_clients={party.client_id: party for party in service.seed.parties},
+        holds={CERTIFICATE: not_revoked},
+    )
+
+
+def _prune_in_the_background(service: Service) -> None:
+    """Forget grants a day after they expired, some at a time, for as long as the application runs."""
+    running: list[asyncio.Task[None]] = []
+
+    async def prune() -> None:
+        while True:
+            for tenant in service.tenants.values():
+                try:
+                    await tenant.database.write(store.prune, service.clock.now() - timedelta(seconds=DAY))
+                except Exception as error:  # noqa: BLE001 - it is tried again in the next round
+                    log.warning("old grants not pruned", party=tenant.party.id, error=type(error).__name__)
+            await asyncio.sleep(PRUNE)
+
+    async def start() -> None:
+        running.append(asyncio.get_running_loop().create_task(prune()))
+
+    async def stop() -> None:
+        for task in running:
+            task.cancel()
+
+    service.on_start.append(start)
+    service.on_stop.append(stop)

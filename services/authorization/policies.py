@@ -1,9 +1,10 @@
 """Who may ask for which scope: rules as data (policies.toml), read once at start."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from proeftuin.parties import Party
 from proeftuin.reasons import (
@@ -15,12 +16,18 @@ from proeftuin.reasons import (
     Refused,
 )
 
-NATIONAL, PARTY = "national", "party"
+NATIONAL, PARTY, LOGIN, EVERY = "national", "party", "login", "every"
+LIFETIME = 300  # seconds; the longest that a token lives, where a rule says nothing else
 
 
 @dataclass(frozen=True, slots=True)
 class ScopePolicy:
-    """One scope: which server issues it, for which resource, to which kinds of party, roles and purposes."""
+    """One scope: which server issues it, for which resource, to which kinds of party, roles and purposes.
+
+    `person`: who acts: "professional", "client", "any" of them, or None, a system. `category`: of data, for which the client's
+    consent is asked. `legal_basis`: on what the use of the data rests: "consent", the client's own "request", or the "law".
+    `lifetime`: of a token, in seconds, at most.
+    """
 
     name: str
     server: str
@@ -30,6 +37,13 @@ class ScopePolicy:
     roles: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
     category: str | None = None
+    legal_basis: str = "law"
+    lifetime: int = LIFETIME
+
+    @property
+    def needs_patient(self) -> bool:
+        """Whether a token with this scope is for one client of care."""
+        return self.person is not None and self.server != LOGIN
 
     def check_client(self, client: Party) -> None:
         """Raise Refused(SCOPE_NOT_ALLOWED) unless the scope is open for this party."""
@@ -50,11 +64,11 @@ class ScopePolicy:
 
 
 class Policies:
-    """The scopes of one server, national or of a party; `resources` maps the resource names of the rules to base addresses."""
+    """The scopes of one issuer that is all of `servers`; `resources` maps the resource names of the rules to base addresses."""
 
-    def __init__(self, server: str, resources: dict[str, str], rules: Iterable[ScopePolicy]) -> None:
+    def __init__(self, servers: Collection[str], resources: dict[str, str], rules: Iterable[ScopePolicy]) -> None:
         self._resources = resources
-        self.scopes = {rule.name: rule for rule in rules if rule.server == server}
+        self.scopes = {rule.name: rule for rule in rules if rule.server in servers}
 
     def select(self, names: list[str], resource: str, client: Party) -> list[ScopePolicy]:
         """Return the rules of the scopes asked for; one bad scope refuses them all.
@@ -84,6 +98,14 @@ def load(path: Path = Path(__file__).parent / "policies.toml") -> list[ScopePoli
             roles=frozenset(rule.get("roles", ())),
             purposes=frozenset(rule.get("purposes", ())),
             category=rule.get("category"),
+            legal_basis=rule.get("legal_basis", _legal_basis(rule)),
+            lifetime=rule.get("lifetime", LIFETIME),
         )
         for rule in tomllib.loads(path.read_text())["scope"]
     ]
+
+
+def _legal_basis(rule: dict[str, Any]) -> str:
+    if "category" in rule:
+        return "consent"
+    return "request" if rule.get("person") == "client" else "law"

@@ -25,9 +25,9 @@ class Source:
     async def check_client_data(self, admission: Admission, resource_type: str) -> None:
         """Raise Refused unless, now, the token is not revoked and the client permits this category to this user."""
         grant = admission.token.grant
-        user = self.known_clients.get(grant.client_id)
+        user = self.known_clients.get(grant.acts_for)
         if user is None:
-            raise Refused(UNKNOWN_CLIENT, f"{grant.client_id} is no party of this network")
+            raise Refused(UNKNOWN_CLIENT, f"{grant.acts_for} is no party of this network")
         category = CATEGORY[resource_type]
         admission.record.details["category"] = category
         _, admission.record.consents = await asyncio.gather(

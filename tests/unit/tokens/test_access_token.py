@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import Refused
-from proeftuin.tokens.access_token import AccessToken, Grant, Person, TokenVerifier, inspect, issue
+from proeftuin.tokens.access_token import AccessToken, Confirmation, Grant, Person, TokenVerifier, inspect, issue
 from proeftuin.tokens.issuers import OwnKeys
 from proeftuin.tokens.keys import SigningKeys
 from tests.harness import MovableClock
@@ -33,9 +33,9 @@ WORD = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1
 PEOPLE = st.builds(Person, TEXT, TEXT, st.none() | TEXT, st.none() | TEXT)
 GRANTS = st.builds(
     Grant, client_id=TEXT, audience=st.just(AUDIENCE), scopes=st.frozensets(WORD, min_size=1, max_size=4),
-    thumbprint=st.just(THUMBPRINT), lifetime=st.integers(1, 3600), patient=st.none() | TEXT, person=st.none() | PEOPLE,
-    purpose=st.none() | TEXT,
-)  # fmt: skip
+    confirmation=st.just(Confirmation("x5t#S256", THUMBPRINT)), lifetime=st.integers(1, 3600), patient=st.none() | TEXT,
+    person=st.none() | PEOPLE, purpose=st.none() | TEXT, principal=st.none() | TEXT, actors=st.lists(TEXT, max_size=3).map(tuple),
+).filter(lambda grant: grant.principal != grant.client_id)  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -69,7 +69,7 @@ def test_another_implementation_reads_the_same(grant: Grant) -> None:
     claims = decoded.claims
     assert decoded.header["typ"] == "at+jwt"
     assert {name: claims[name] for name in ("iss", "aud", "client_id", "sub", "jti", "cnf")} == {
-        "iss": ISSUER, "aud": AUDIENCE, "client_id": grant.client_id, "sub": grant.client_id, "jti": token.jti,
+        "iss": ISSUER, "aud": AUDIENCE, "client_id": grant.client_id, "sub": grant.acts_for, "jti": token.jti,
         "cnf": {"x5t#S256": THUMBPRINT},
     }  # fmt: skip
     assert (claims["exp"] - claims["iat"], set(claims["scope"].split(" "))) == (grant.lifetime, set(grant.scopes))

@@ -80,7 +80,7 @@ async def test_a_client_gets_a_token_for_the_own_data(harness: Harness) -> None:
     ("malformed", {"authorization_details": "{"}), ("invalid_request", {"authorization_details": "{}"}),
     ("invalid_request", {"authorization_details": details(bsn="999910001")}),
     ("invalid_request", {"authorization_details": details(type="other")}),
-    ("invalid_request", {"authorization_details": details(expires_in=301)}),
+    ("invalid_request", {"authorization_details": details(expires_in=3601)}),
     ("invalid_request", {"authorization_details": details(expires_in=0)}),
     ("invalid_request", {"authorization_details": details(expires_in=True)}),
 ])  # fmt: skip
