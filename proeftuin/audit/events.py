@@ -90,6 +90,10 @@ DECISION = EventType(
     {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"},
     "E", APPLICATION, AUTHORIZER, RECIPIENT, "AuthZconsent", per_patient=False, needs_user=True,
 )  # fmt: skip
+POLICY_DECISION = EventType(  # of the decision point, or of the enforcement point that asked it and let through
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "policy-decision", "display": "Policy decision"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT,
+)  # fmt: skip
 EVALUATION = EventType(
     REST, {"system": _PROEFTUIN, "code": "evaluate", "display": "Evaluate blinded pseudonym"}, "E", APPLICATION, SOURCE, RECIPIENT
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from proeftuin.access.rendering import oauth
 from proeftuin.service import Service, Wiring
@@ -20,8 +20,12 @@ from services.authorization.api import (
     authorization_code,
     authorize,
     client_credentials,
+    decision,
+    evaluation,
     grants,
     introspection,
+    iwlz_pep,
+    iwlz_token,
     login,
     metadata,
     revocation,
@@ -29,8 +33,15 @@ from services.authorization.api import (
     token_exchange,
 )
 from services.authorization.clients import Clients
-from services.authorization.grants import CERTIFICATE
+from services.authorization.decision.evaluation import Evaluator
+from services.authorization.decision.iwlz import Decisions
+from services.authorization.decision.pip import Bemiddelingsregister
+from services.authorization.grants import CERTIFICATE, MANDATE
 from services.authorization.issuer import DAY, Issuer
+from services.authorization.iwlz.mandates import Mandates
+from services.authorization.iwlz.point import Point
+from services.authorization.iwlz.scopes import IwlzScopes
+from services.authorization.iwlz.tokens import IwlzTokens
 
 PRUNE = 60.0  # seconds between two rounds in which old grants are forgotten
 log = structlog.get_logger(__name__)
@@ -55,6 +66,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         token_exchange.GRANT_TYPE: token_exchange.read,
         authorization_code.GRANT_TYPE: authorization_code.door(seed),
     }
+    point = _iwlz(service, issuers)
     consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
     _prune_in_the_background(service)
     return service.app(
@@ -68,9 +80,26 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             login.router(issuers, seed, network),
             authorize.router(issuers, clients, seed),
             authorization_code.userinfo(issuers, seed),
+            *point,
         ],
         form=oauth,
     )
+
+
+def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
+    """Return the doors of the decision point, and at the national server those of the iWlz network (VECOZO's place in it)."""
+    tenant, settings = service.operator, service.settings.iwlz
+    issuer = issuers[tenant.party.id]
+    decisions = Decisions(service.clock, Bemiddelingsregister(tenant.client, settings.bemiddelingsregister))
+    service.checks["policies"] = decisions.policies.health
+    mandates = Mandates(lambda: decisions.policies.current().documents["mandates"], service.clock)
+    issuer.holds[MANDATE] = mandates.holds
+    tokens = IwlzTokens(tenant.secrets, service.clock)
+    point = Point(decisions, tokens, issuer, settings)
+    doors = [evaluation.router(Evaluator(decisions, settings.profile), service.settings.base_url), decision.router(point)]
+    if issuer.url == service.settings.network.issuer:
+        doors += [iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates), iwlz_pep.router(point)]
+    return doors
 
 
 def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningKeys], rules: list[policies.ScopePolicy]) -> Issuer:

@@ -27,6 +27,10 @@ class Version:
         return {"version": self.name, "sha256": self.sha256}
 
 
+class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
+    """The rules gave no answer: a fault in them, and never a reason to allow."""
+
+
 class Loaded:
     """One version of the policies, compiled. `documents` are the TOML files by stem; raises RegoError or ValueError when it does not load."""
 
@@ -50,12 +54,20 @@ class Loaded:
                 self._rules[f"{package}.{rule}"] = self._interpreter.build(f"data.{package}.{rule}")
 
     def evaluate(self, package: str, rule: str, facts: dict[str, Any]) -> list[Any]:
-        """Return what the set `rule` of `package` contains for these facts; one that there is not contains nothing."""
+        """Return what the set `rule` of `package` contains for these facts; one that there is not contains nothing.
+
+        Raises Unevaluable.
+        """
         compiled = self._rules.get(f"{package}.{rule}")
         if compiled is None:
             return []
-        self._interpreter.set_input(facts)
-        found: list[Any] = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]
+        try:
+            self._interpreter.set_input(facts)
+            found = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]
+        except (RegoError, ValueError, KeyError, IndexError) as error:
+            raise Unevaluable(f"{package}.{rule} has no value for this request") from error
+        if not isinstance(found, list):
+            raise Unevaluable(f"{package}.{rule} is no set")
         return found
 
 

@@ -4,18 +4,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
 from graphql import GraphQLObjectType, is_composite_type
 
 from proeftuin.clock import Clock
-from proeftuin.graphql import normal
+from proeftuin.graphql import filters, normal
 from proeftuin.graphql.filters import Filter
 from proeftuin.graphql.normal import Node, Query, Unacceptable
 from proeftuin.iwlz import schemas
-from services.authorization.decision.folder import Loaded, Policies
+from services.authorization.decision.folder import Loaded, Policies, Unevaluable
 from services.authorization.decision.model import PIP, Caller, Decision, Finding
 
+log = structlog.get_logger(__name__)
 FOLDER = Path(__file__).parent / "policies" / "iwlz"
 BAD_REQUEST, VALIDATION_FAILED, INTERNAL = "BAD_REQUEST", "GRAPHQL_VALIDATION_FAILED", "INTERNAL_SERVER_ERROR"
+NOT_ASKED = "Relations are looked up only for a caller with a token, at the enforcement point of the network."
 _UNACCEPTABLE = {  # kind -> code and text; the first four texts are those of the VECOZO bundle (rules.toml)
     normal.PARSE: (BAD_REQUEST, "Unable to parse graphql query"),
     normal.OPERATIONS: (BAD_REQUEST, "Only one operation at the time is supported."),
@@ -62,8 +65,13 @@ class Decisions:
         """The names of the profiles."""
         return list(self.policies.current().documents["profiles"]["profiles"])
 
-    async def decide(self, caller: Caller, document: str, variables: dict[str, Any] | None, profile: str) -> Decision:
-        """Judge a request under a profile; whatever no rule opens, is denied. Raises KeyError for an unknown profile."""
+    async def decide(
+        self, caller: Caller, document: str, variables: dict[str, Any] | None, profile: str, *, look_up: bool = True
+    ) -> Decision:
+        """Judge a request under a profile; whatever no rule opens, is denied. Raises KeyError for an unknown profile.
+
+        Without `look_up` no register is asked: for who only supposes a caller, and may not learn of relations in that way.
+        """
         loaded = self.policies.current()
         settings = loaded.documents["profiles"]["profiles"][profile]
         try:
@@ -72,32 +80,46 @@ class Decisions:
             code, text = _UNACCEPTABLE[refused.kind]
             finding = Finding(f"graphql.{refused.kind}", (), code, text, refused.text)
             return Decision(False, profile, loaded.version, (finding,))
-        operation = query.root.field
         title = f"{query.name} {query.kind}".strip()
+        scope = _scope_missing(loaded, query.root.field, caller, scope_prefix=settings["scope_prefix"])
+        return await self._judge(loaded, profile, caller, query.root.field, facts_of(query), title, scope, look_up)
+
+    async def judge_filter(
+        self, caller: Caller, operation: str, where: dict[str, Any], profile: str, *, look_up: bool = True
+    ) -> Decision:
+        """Judge only from which records a root field chooses (RFC0052 `query_filter`), the scope having been checked before."""
+        loaded = self.policies.current()
+        form = filters.read(where)
+        asked = {"root": operation, "where": form.as_json(), "filtered": sorted(_names(form, "")), "arguments": {}, "nodes": []}
+        return await self._judge(loaded, profile, caller, operation, asked, operation, None, look_up)
+
+    async def _judge(
+        self, loaded: Loaded, profile: str, caller: Caller, operation: str, asked: dict[str, Any], title: str, scope: str | None, look_up: bool
+    ) -> Decision:  # fmt: skip
+        settings = loaded.documents["profiles"]["profiles"][profile]
         catalogue = _catalogue(loaded, operation, profile)
-        missing = _scope_missing(loaded, operation, caller, scope_prefix=settings["scope_prefix"])
-        if missing is not None or not catalogue:
-            rule = {"rule": "scope", "found": missing} if catalogue else {"rule": "none"}
-            findings = [_finding(loaded, rule, title)]
-            return Decision(False, profile, loaded.version, tuple(findings), operation, dict.fromkeys(("scope",), not catalogue))
-        facts = {
+        if not catalogue or scope is not None:
+            rule = {"rule": "scope", "found": scope} if catalogue else {"rule": "none"}
+            return Decision(False, profile, loaded.version, (_finding(loaded, rule, title),), operation, {rule["rule"] or "": False})
+        facts: dict[str, Any] = {
             "profile": profile, "today": self._clock.now().date().isoformat(), "claims": caller.claims,
-            "scopes": sorted(caller.scopes), "query": facts_of(query), "pip": {},
+            "scopes": sorted(caller.scopes), "query": asked, "pip": {},
         }  # fmt: skip
         package = f"iwlz.{operation.lower()}"
-        needs = loaded.evaluate(package, "needs", facts)
-        unanswered = await self._look_up(needs, facts, settings["provider_quantifier"])
-        failed = loaded.evaluate(package, "failed", facts)
-        findings = [
-            _finding(loaded, each, title) for each in sorted(failed, key=lambda each: (each["rule"], each.get("found", "")))
-        ]
+        try:
+            needs = loaded.evaluate(package, "needs", facts)
+            unanswered = NOT_ASKED if needs and not look_up else await self._look_up(needs, facts, settings["provider_quantifier"])
+            failed: list[dict[str, Any]] = loaded.evaluate(package, "failed", facts)
+        except Unevaluable as fault:
+            log.exception("policies gave no answer", **loaded.version.as_json())
+            finding = Finding("policy.fault", (), INTERNAL, f"{title}: the policies gave no answer", str(fault))
+            return Decision(False, profile, loaded.version, (finding,), operation)
+        findings = [_finding(loaded, each, title) for each in sorted(failed, key=lambda each: (each["rule"], each.get("found", "")))]
         if unanswered is not None:
-            if settings["pip_unavailable"] == "error":
-                findings = [Finding("pip.unanswered", (), INTERNAL, f"{title}: a register did not answer", unanswered, PIP)]
-            else:
-                findings.append(
-                    Finding("pip.unanswered", (), "UNAUTHORIZED", f"{title}: a register did not answer", unanswered, PIP)
-                )
+            error = settings["pip_unavailable"] == "error"
+            code = INTERNAL if error else "UNAUTHORIZED"
+            down = Finding("pip.unanswered", (), code, f"{title}: a register did not answer", unanswered, PIP)
+            findings = [down] if error else [*findings, down]
         rules = {rule: all(each["rule"] != rule for each in failed) for rule in ("scope", *catalogue)}
         return Decision(not findings, profile, loaded.version, tuple(findings), operation, rules)
 
@@ -105,8 +127,9 @@ class Decisions:
         """Complete the facts with what the rules need; returns what was not answered, if anything."""
         try:
             for relation in needs:
-                indicatie = next(each["value"] for each in facts["query"]["where"]["all"] if each["field"] == "wlzindicatieID")
-                identifier = facts["claims"]["agb" if relation == "instelling" else "uzovi"]
+                bound = facts["query"]["where"]["all"]
+                indicatie = next((each["value"] for each in bound if (each["field"], each["op"]) == ("wlzindicatieID", "eq")), "")
+                identifier = facts["claims"].get("agb" if relation == "instelling" else "uzovi") or ""
                 facts["pip"][relation] = await self._information.involved(relation, indicatie, identifier, quantifier)
         except Unanswered as unanswered:
             return str(unanswered)
@@ -150,14 +173,15 @@ def _is_leaf(query: Query, node: Node) -> bool:
 def _filtered(node: Node) -> set[str]:
     """The names of everything that a node's records are chosen or sorted by, alternatives and quantified relations included."""
 
-    def names(where: Filter, prefix: str) -> set[str]:
-        found: set[str] = set()
-        for name, _, value in where.all:
-            found |= names(value, f"{prefix}{name}.") if isinstance(value, Filter) else {prefix + name}
-        return found.union(*(names(option, prefix) for group in where.any for option in group))
-
     order = node.arguments.get("order") or []
-    return names(node.where, "") | {name for each in order for name in each}
+    return _names(node.where, "") | {name for each in order for name in each}
+
+
+def _names(where: Filter, prefix: str) -> set[str]:
+    found: set[str] = set()
+    for name, _, value in where.all:
+        found |= _names(value, f"{prefix}{name}.") if isinstance(value, Filter) else {prefix + name}
+    return found.union(*(_names(option, prefix) for group in where.any for option in group))
 
 
 def _catalogue(loaded: Loaded, operation: str, profile: str) -> list[str]:

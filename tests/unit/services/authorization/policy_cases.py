@@ -64,6 +64,7 @@ def read(entry: dict[str, Any]) -> Case:
     variables |= dict.fromkeys(entry.get("nulls", []))
     variables = {name: value for name, value in variables.items() if name not in entry.get("without", [])}
     claims = DOCUMENT["caller"][entry["caller"]]["claims"] | entry.get("claims", {})
+    claims |= dict.fromkeys(entry.get("null_claims", []))
     claims = {name: value for name, value in claims.items() if name not in entry.get("without_claims", [])}
     scopes = frozenset([DOCUMENT["scope"][name] for name in entry["scopes"]] + entry.get("scope_names", []))
     return Case(

@@ -94,4 +94,4 @@ async def test_no_rule_and_no_condition_can_be_taken_out_unnoticed(module: str, 
             continue  # it does not compile, so that nobody can deploy it
         if not await notices(changed, concerned):
             survivors.append(what)
-    assert survivors == []
+    assert survivors == [], "\n".join(survivors)

@@ -88,6 +88,8 @@ until(_) := "" if null in ends
 
 until(node) := sprintf("%s: {ngt: toewijzingEinddatum}, ", [lib.start_field(node)]) if not null in ends
 
+known_ends := {end | some end in ends; end != null}
+
 last_day(end) := sprintf("%d-05-31", [to_number(substring(end, 0, 4)) + 1])
 
 two_years_after(end) := sprintf("%d%s", [to_number(substring(end, 0, 4)) + 2, substring(end, 4, 6)])
@@ -95,16 +97,14 @@ two_years_after(end) := sprintf("%d%s", [to_number(substring(end, 0, 4)) + 2, su
 failed contains {"rule": "br.spec.may31", "found": node.path} if {
 	some node in lib.subentities
 	not node.type in lib.contact_types
-	some end in ends
-	end != null
+	some end in known_ends
 	input.today > last_day(end)
 }
 
 failed contains {"rule": "br.spec.two-years", "found": node.path} if {
 	some node in lib.subentities
 	node.type in lib.contact_types
-	some end in ends
-	end != null
+	some end in known_ends
 	input.today > two_years_after(end)
 }
 

@@ -7,8 +7,7 @@ import data.iwlz.lib
 
 owners := {value |
 	some each in input.query.where.all
-	each.field == "bemiddeling"
-	each.op == "some"
+	[each.field, each.op] == ["bemiddeling", "some"]
 	some value in lib.bound(each.value, "verantwoordelijkZorgkantoor")
 }
 

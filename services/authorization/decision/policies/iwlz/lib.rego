@@ -26,10 +26,7 @@ is_ciz if {
 	claim("kvk") == data.parties.ciz
 }
 
-is_vecozo if {
-	claim("instantie_type") == "Onderneming"
-	claim("kvk") == data.parties.vecozo
-}
+is_vecozo if claim("kvk") == data.parties.vecozo
 
 # The decision point itself, when it looks something up in a register.
 is_pip if {
