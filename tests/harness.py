@@ -114,7 +114,7 @@ class Harness:
 
     async def call(
         self, method: str, path: str, *, party: str | None, token: str | None = None,
-        headers: Mapping[str, str] | None = None, **rest: Any,
+        headers: Mapping[str, str] | list[tuple[str, str]] | None = None, **rest: Any,
     ) -> httpx.Response:  # fmt: skip
         """Send one request with the certificate of `party` (None: a certificate without an identity)."""
         peer = self.peer(party) if party else None
@@ -124,7 +124,9 @@ class Harness:
             assert self._app is not None
             await self._app(scope, receive, send)
 
-        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
+        sent = httpx.Headers(headers)
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(with_peer), base_url=BASE) as client:
             return await client.request(method, path, headers=sent, **rest)
 

@@ -72,6 +72,8 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
                 if token.patient is not None:
                     record.patients = [token.patient]
+                if token.grant.principal is not None:
+                    record.details["acts_for"] = token.grant.principal
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission

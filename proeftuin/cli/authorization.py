@@ -84,6 +84,7 @@ def clock(
         moved = offset_in(file) + (int(match[1]) * _UNITS[match[2]] if match else 0)
         if not match or moved > LONGEST_MOVE.total_seconds():
             raise SeedError("--forward is a number with s, m, h or d, as in 10m, of ten years at most")
+        file.parent.mkdir(exist_ok=True)
         part = file.with_suffix(".part")
         part.write_text(f"{moved:.0f}\n")
         part.replace(file)

@@ -74,19 +74,20 @@ class Home:
     @property
     def clock_file(self) -> Path:
         """The file that holds by how many seconds the sandbox's time is moved."""
-        return self.path / "clock"
+        return self.path / "shared" / "clock"
 
     def client_file(self, party: str) -> Path:
         """Where the keys and redirect addresses of a party as OAuth client stand."""
-        return self.path / "clients" / f"{party}.json"
+        return self.path / "shared" / "clients" / f"{party}.json"
 
     def register_client(
         self, party: str, *, jwks: dict[str, Any] | None = None, redirect_uris: list[str] | None = None
     ) -> dict[str, Any]:
         """Register a party as OAuth client (RFC 7591 §2), or change what it registered.
 
-        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document; raises SeedError for an
-        unknown party.
+        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document.
+
+        Raises SeedError for an unknown party.
         """
         member = self.seed.party(party)
         file = self.client_file(party)
@@ -183,8 +184,8 @@ class Home:
             parties=Path("../../parties.toml"),
             tenants=tenants,
             network=layout.network,
-            clock=Path("../../clock"),
-            clients=Path("../../clients") if instance.service == "authorization" else None,
+            clock=Path("../../shared/clock"),
+            clients=Path("../../shared/clients") if instance.service == "authorization" else None,
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
 

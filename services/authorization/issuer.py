@@ -64,6 +64,8 @@ class Issuer:
             raise Refused(MANDATE_MISSING, f"{request.client.client_id} shows no mandate of {request.acts_for.client_id}")
         record = admission.record
         record.purpose, record.details["grant_type"] = request.purpose, request.door
+        if request.acts_for != request.client:
+            record.details["acts_for"] = request.acts_for.client_id
         record.patients = [request.patient] if request.patient is not None else []
         person = await self._person(admission, rules, request)
         for rule in rules:
