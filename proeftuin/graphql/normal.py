@@ -50,7 +50,7 @@ PARSE, OPERATIONS, ROOTS, EMPTY, INTROSPECTION, VALIDATION, LIMIT = (
 
 
 class Unacceptable(Exception):  # noqa: N818 - an outcome, not an error of the program
-    """A request cannot be judged, and so not be allowed: `kind` is one of the names above; the text shows no value that was sent."""
+    """A request cannot be judged, and so not be allowed: `kind` is one of the names above; `text` shows no variable's value."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)

@@ -27,7 +27,7 @@ def router(point: Point) -> APIRouter:
     @routes.post("/v1/data/authz/result")
     @require(event=POLICY_DECISION, media_types=JSON)
     async def result(admission: Admitted) -> Response:
-        """Decide on an OPA-Envoy input: `{"input": {"parsed_body": {query, variables}, "attributes": {request: {http: {headers}}}}}`.
+        """Decide on an OPA-Envoy input: parsed_body {query, variables}, attributes.request.http.headers.authorization.
 
         Answers `{"decision_id", "result": {"allowed", "http_status", "headers", "body"?}}`; 200 also when it denies.
         """
@@ -53,7 +53,7 @@ def router(point: Point) -> APIRouter:
     @routes.post("/explain")
     @require(event=POLICY_DECISION, media_types=JSON)
     async def explain(admission: Admitted) -> Response:
-        """Say of each rule whether it holds: `{"query", "variables"?, "profile"?}` with a `token`, or with `claims` as if they were.
+        """Say of each rule whether it holds: `{"query", "variables"?, "profile"?}` with a `token`, or with supposed `claims`.
 
         With `claims` (those of the token, and `scopes`) the answer is about a caller that may not exist: it opens nothing, and no
         register is asked about that caller.

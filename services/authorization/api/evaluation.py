@@ -100,7 +100,10 @@ def _semantic(asked: dict[str, Any]) -> str:
 def _log(admission: Admission, results: list[dict[str, Any]]) -> None:
     denied = sum(not each["decision"] for each in results)
     policies = {str(each["context"]["policies"]) for each in results if "policies" in each.get("context", {})}
-    admission.record.details |= {"decision": f"{len(results) - denied} permit, {denied} deny", "policies": " ".join(sorted(policies))}
+    admission.record.details |= {
+        "decision": f"{len(results) - denied} permit, {denied} deny",
+        "policies": " ".join(sorted(policies)),
+    }
 
 
 def _answer(admission: Admission, content: dict[str, Any]) -> Response:

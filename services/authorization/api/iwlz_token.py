@@ -1,4 +1,4 @@
-"""The door of the iWlz network (iwlz.md §3): a token for a certificate, asked in JSON, for oneself or for a party that mandated it."""
+"""The door of the iWlz network (iwlz.md §3): a token for a certificate, asked in JSON, for oneself or for who mandated it."""
 
 from dataclasses import replace
 from typing import Any
@@ -53,7 +53,11 @@ def router(issuer: Issuer, scopes: IwlzScopes, tokens: IwlzTokens, mandates: Man
             mandate=mandate,
         )
         given = await own.grant(admission, request)
-        content = {"access_token": tokens.write(given, holder, principal), "token_type": "Bearer", "expires_in": given.grant.lifetime}
+        content = {
+            "access_token": tokens.write(given, holder, principal),
+            "token_type": "Bearer",
+            "expires_in": given.grant.lifetime,
+        }
         return json_response(content, headers={"Cache-Control": "no-store"})
 
     @routes.get("/netwerkmodel/v3/auth/jwks")

@@ -24,7 +24,11 @@ class Evaluator:
 
     async def evaluate(self, asked: dict[str, Any], *, look_up: bool) -> dict[str, Any]:
         """Return `{"decision", "context"}`; raises Refused(INVALID_REQUEST) when subject, action or resource is not well formed."""
-        subject, action, resource = _member(asked, "subject", "id"), _member(asked, "action", None), _member(asked, "resource", "id")
+        subject, action, resource = (
+            _member(asked, "subject", "id"),
+            _member(asked, "action", None),
+            _member(asked, "resource", "id"),
+        )
         profile = self._profile_of(asked)
         if resource["type"] != GRAPHQL:
             return _denied("no_policy", f"no policy is about resources of type {str(resource['type'])[:60]}")
@@ -79,7 +83,14 @@ class Evaluator:
 def findings_of(decision: Decision) -> list[dict[str, Any]]:
     """Return every rule that says no, as JSON."""
     return [
-        {"rule": each.rule, "policies": list(each.policies), "code": each.code, "origin": each.origin, "text": each.text, "hint": each.hint}
+        {
+            "rule": each.rule,
+            "policies": list(each.policies),
+            "code": each.code,
+            "origin": each.origin,
+            "text": each.text,
+            "hint": each.hint,
+        }
         for each in decision.findings
     ]
 
@@ -111,7 +122,9 @@ def _caller(subject: dict[str, Any]) -> Caller:
     scopes = properties.get("scopes", [])
     if not isinstance(scopes, list):
         raise Refused(INVALID_REQUEST, "subject.properties.scopes is a list")
-    return Caller({name: value for name, value in claims.items() if value}, frozenset(each for each in scopes if isinstance(each, str)))
+    return Caller(
+        {name: value for name, value in claims.items() if value}, frozenset(each for each in scopes if isinstance(each, str))
+    )
 
 
 def _answer(decision: Decision) -> dict[str, Any]:

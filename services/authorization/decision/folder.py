@@ -1,4 +1,4 @@
-"""A folder of policies: rules in Rego, and data in TOML beside them; read again when a file changes, never half, and named by content."""
+"""A folder of policies: rules in Rego, data in TOML beside them; read again when a file changes, and named by content."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
 
 
 class Loaded:
-    """One version of the policies, compiled. `documents` are the TOML files by stem; raises RegoError or ValueError when it does not load."""
+    """One version of the policies, compiled; `documents` are the TOML files by stem. Raises RegoError, ValueError or KeyError."""
 
     def __init__(self, folder: Path, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         contents = {path.name: path.read_bytes() for path in _files(folder)}
@@ -47,7 +47,8 @@ class Loaded:
         modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
         for name, text in modules.items():
             self._interpreter.add_module(name, text)
-        self._interpreter.add_data(prepare(self.documents))
+        self.data = prepare(self.documents)
+        self._interpreter.add_data(self.data)
         for text in modules.values():
             package = next(line.removeprefix("package ").strip() for line in text.splitlines() if line.startswith("package "))
             for rule in {line.split()[0] for line in text.splitlines() if " contains " in line}:
@@ -101,7 +102,7 @@ class Policies:
                 log.info("policies loaded", **self.loaded.version.as_json())
             except (RegoError, ValueError, KeyError, TypeError, OSError, StopIteration) as error:
                 self.fault = f"{type(error).__name__}: {str(error)[:300]}"
-                log.error("policies not loaded, those before stay in force", fault=self.fault)  # noqa: TRY400 - the fault says it
+                log.error("policies not loaded, those before stay in force", fault=self.fault)
         return self.loaded
 
     def health(self) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Decide on a GraphQL request in the iWlz network: the request in its one form, the rules of its root field, the look-ups they need."""
+"""Decide on a GraphQL request in the iWlz network: its one form, the rules of its root field, the look-ups that they need."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
-from graphql import GraphQLObjectType, is_composite_type
+from graphql import GraphQLObjectType, get_named_type, is_composite_type
 
 from proeftuin.clock import Clock
 from proeftuin.graphql import filters, normal
@@ -49,7 +49,7 @@ class InformationPoint(Protocol):
 def prepare(documents: dict[str, Any]) -> dict[str, Any]:
     """Return the data that the rules read; raises KeyError or ValueError when a document is not well formed."""
     profiles = documents["profiles"]
-    return {"profiles": profiles["profiles"], "matrix": _matrix(documents["autorisatiematrix"])} | profiles["data"]
+    return {"profiles": profiles["profiles"], "matrix": _matrix(documents["autorisatiematrix"]), **profiles["data"]}
 
 
 class Decisions:
@@ -94,13 +94,23 @@ class Decisions:
         return await self._judge(loaded, profile, caller, operation, asked, operation, None, look_up)
 
     async def _judge(
-        self, loaded: Loaded, profile: str, caller: Caller, operation: str, asked: dict[str, Any], title: str, scope: str | None, look_up: bool
-    ) -> Decision:  # fmt: skip
+        self,
+        loaded: Loaded,
+        profile: str,
+        caller: Caller,
+        operation: str,
+        asked: dict[str, Any],
+        title: str,
+        scope: str | None,
+        look_up: bool,
+    ) -> Decision:
         settings = loaded.documents["profiles"]["profiles"][profile]
         catalogue = _catalogue(loaded, operation, profile)
         if not catalogue or scope is not None:
             rule = {"rule": "scope", "found": scope} if catalogue else {"rule": "none"}
-            return Decision(False, profile, loaded.version, (_finding(loaded, rule, title),), operation, {rule["rule"] or "": False})
+            return Decision(
+                False, profile, loaded.version, (_finding(loaded, rule, title),), operation, {rule["rule"] or "": False}
+            )
         facts: dict[str, Any] = {
             "profile": profile, "today": self._clock.now().date().isoformat(), "claims": caller.claims,
             "scopes": sorted(caller.scopes), "query": asked, "pip": {},
@@ -114,7 +124,9 @@ class Decisions:
             log.exception("policies gave no answer", **loaded.version.as_json())
             finding = Finding("policy.fault", (), INTERNAL, f"{title}: the policies gave no answer", str(fault))
             return Decision(False, profile, loaded.version, (finding,), operation)
-        findings = [_finding(loaded, each, title) for each in sorted(failed, key=lambda each: (each["rule"], each.get("found", "")))]
+        findings = [
+            _finding(loaded, each, title) for each in sorted(failed, key=lambda each: (each["rule"], each.get("found", "")))
+        ]
         if unanswered is not None:
             error = settings["pip_unavailable"] == "error"
             code = INTERNAL if error else "UNAUTHORIZED"
@@ -138,15 +150,7 @@ class Decisions:
 
 def facts_of(query: Query) -> dict[str, Any]:
     """Return a request as rules read it: the root's filter and arguments, and every node below it with its path and filter."""
-    nodes = []
-    for path, node in query.root.walk():
-        if path:
-            nodes.append(
-                {
-                    "path": ".".join(path), "field": node.field, "parent": node.parent, "type": node.returns, "leaf": _is_leaf(query, node),
-                    "where": node.where.as_json(), "filtered": sorted(_filtered(node)),
-                }
-            )  # fmt: skip
+    nodes = [_node(query, ".".join(path), node) for path, node in query.root.walk() if path]
     root = query.root
     return {
         "kind": query.kind, "root": root.field, "where": root.where.as_json(), "filtered": sorted(_filtered(root)),
@@ -154,15 +158,23 @@ def facts_of(query: Query) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _node(query: Query, path: str, node: Node) -> dict[str, Any]:
+    where, filtered = node.where.as_json(), sorted(_filtered(node))
+    return {
+        "path": path, "field": node.field, "parent": node.parent, "type": node.returns, "leaf": _is_leaf(query, node),
+        "where": where, "filtered": filtered,
+    }  # fmt: skip
+
+
 def _read(document: str, variables: dict[str, Any] | None) -> Query:
     parsed = normal.read(document)
     roots = normal.root_fields(parsed)
-    names = {schemas.schema_of(root) for root in roots if not root.startswith("__")} - {None}
+    names = {name for root in roots if (name := schemas.schema_of(root)) is not None}
     if len(names) > 1:
         raise Unacceptable(normal.ROOTS, "the operation must have one root field")
     if roots and not names and not any(root.startswith("__") for root in roots):
         raise Unacceptable(normal.EMPTY, "no register offers this root field")
-    return normal.normalise(schemas.schema(names.pop() or schemas.BERICHTEN if names else schemas.BERICHTEN), parsed, variables)
+    return normal.normalise(schemas.schema(names.pop() if names else schemas.BERICHTEN), parsed, variables)
 
 
 def _is_leaf(query: Query, node: Node) -> bool:
@@ -224,16 +236,16 @@ def _matrix(document: dict[str, Any]) -> dict[str, Any]:
         start = schema.query_type.fields[rule["operation"]]
         paths: list[str] = []
         for path, names in rule["attributes"].items():
-            reached: Any = normal.get_named_type(start.type)
+            reached: Any = get_named_type(start.type)
             for step in path.split(".") if path else []:
-                reached = normal.get_named_type(reached.fields[step].type)
+                reached = get_named_type(reached.fields[step].type)
             paths += [f"{path}.{each}".removeprefix(".") for each in _attributes(reached, names)]
         matrix[name] = dict.fromkeys(sorted(paths), True)
     return matrix
 
 
 def _attributes(reached: GraphQLObjectType, names: list[str]) -> set[str]:
-    leaves = {name for name, each in reached.fields.items() if not is_composite_type(normal.get_named_type(each.type))}
+    leaves = {name for name, each in reached.fields.items() if not is_composite_type(get_named_type(each.type))}
     chosen = {name for name in names if name[0] not in "*-"} | (leaves if "*" in names else set())
     unknown = {name.removeprefix("-") for name in names if name != "*"} - leaves
     if unknown:

@@ -1,11 +1,15 @@
-"""The information point: what only the bemiddelingsregister knows, asked in GraphQL as the network's decision point does (iwlz.md §4.4)."""
+"""The information point: what only the bemiddelingsregister knows, asked as the network's decision point does (iwlz.md §4.4)."""
 
 import json
 
 from proeftuin.transport.client import PeerClient, Unreachable
 from services.authorization.decision.iwlz import Unanswered
 
-_CLAIMS = {"instantie_type": "Onderneming", "instantie_naam": "VECOZO", "scopes": ["registers/wlzbemiddelingsregister/bemiddelingen/bemiddeling:read"]}
+_CLAIMS = {
+    "instantie_type": "Onderneming",
+    "instantie_naam": "VECOZO",
+    "scopes": ["registers/wlzbemiddelingsregister/bemiddelingen/bemiddeling:read"],
+}
 _INSTELLING = """query Instelling($indicatie: UUID, $wie: String) {
   bemiddeling(where: {wlzIndicatieID: {eq: $indicatie}, bemiddelingspecificatie: {%s: {instelling: {eq: $wie}}}}) { wlzIndicatieID }
 }"""

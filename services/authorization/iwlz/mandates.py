@@ -18,7 +18,14 @@ class Mandates:
     def find(self, actor: Party, principal: Party) -> str | None:
         """Return the id of the mandate by which `actor` may act for `principal` today, if there is one."""
         wanted = ({f"kvk:{actor.kvk}", identity(actor)}, identity(principal))
-        return next((name for name, each in self._read().items() if each["actor"] in wanted[0] and each["principal"] == wanted[1] and self._holds(each)), None)
+        return next(
+            (
+                name
+                for name, each in self._read().items()
+                if each["actor"] in wanted[0] and each["principal"] == wanted[1] and self._holds(each)
+            ),
+            None,
+        )
 
     async def holds(self, mandate: str) -> bool:
         """Tell whether a mandate still holds: what was withdrawn is not there any more."""

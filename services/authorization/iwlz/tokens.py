@@ -55,7 +55,9 @@ class IwlzTokens:
             claims["act"] = {"sub": user_number(holder)}
         about = organisation(acts_for)
         claims["_claim_names"] = dict.fromkeys(about, SOURCE)
-        claims["_claim_sources"] = {SOURCE: {"jwt": self._sign({"iss": ISSUER, "iat": given.issued_at, "exp": given.expires_at} | about)}}
+        claims["_claim_sources"] = {
+            SOURCE: {"jwt": self._sign({"iss": ISSUER, "iat": given.issued_at, "exp": given.expires_at} | about)}
+        }
         return self._sign(claims)
 
     def verify(self, raw: str, peer: Peer | None = None) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class IwlzTokens:
         return claims
 
     def caller(self, payload: dict[str, Any]) -> Caller:
-        """Return who asks, from a verified payload and its source (OIDC aggregated claims); raises Refused when the source is false."""
+        """Return who asks, from a verified payload and its source (OIDC aggregated claims); raises Refused for a false source."""
         sources = payload.get("_claim_sources")
         aggregated = sources.get(SOURCE) if isinstance(sources, dict) else None
         if isinstance(aggregated, dict) and "jwt" in aggregated:

@@ -22,6 +22,27 @@ def requests(draw: Any, schema: GraphQLSchema) -> str:
     return f"query Q {{ {_field(draw, schema.query_type, name, 2)} }}"
 
 
+@st.composite
+def fields(draw: Any, start: GraphQLObjectType, filters: dict[tuple[str, str], str], depth: int) -> str:
+    """Return a selection set of any fields of `start`; those in `filters` (type, field) get that argument."""
+    names = list(start.fields)
+    leaves = [each for each in names if not isinstance(get_named_type(start.fields[each].type), GraphQLObjectType)]
+    chosen = draw(
+        st.lists(
+            st.sampled_from(leaves + [each for each in names if each not in leaves] if depth else leaves),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
+    written = []
+    for name in chosen:
+        inner = get_named_type(start.fields[name].type)
+        below = draw(fields(inner, filters, depth - 1)) if isinstance(inner, GraphQLObjectType) else ""
+        written.append(f"{name}{filters.get((start.name, name), '')} {below}")
+    return f"{{ {' '.join(written)} }}"
+
+
 def _field(draw: Any, parent: GraphQLObjectType, name: str, depth: int) -> str:
     definition = parent.fields[name]
     returns = get_named_type(definition.type)

@@ -25,10 +25,12 @@ from graphql import (
     SelectionSetNode,
     VariableDefinitionNode,
     VariableNode,
+    ast_from_value,
     get_named_type,
     parse,
     parse_type,
     print_ast,
+    type_from_ast,
     value_from_ast_untyped,
 )
 
@@ -121,6 +123,8 @@ class Rewriting:
         ]
 
     def _field(self, node: FieldNode, parent: GraphQLObjectType, *, alias: bool = False) -> FieldNode:
+        if node.name.value == "__typename":
+            return node
         definition = parent.fields[node.name.value]
         returns = get_named_type(definition.type)
         inner = None
@@ -172,3 +176,43 @@ def _definition(name: str, written: str, default: Any = None) -> VariableDefinit
         default_value=default,
         directives=(),
     )
+
+
+def inlined(schema: GraphQLSchema, source: str, variables: dict[str, Any]) -> str:
+    """Return the request without variables and fragments: what `Rewriting` begins from."""
+    document = parse(source, no_location=True)
+    (operation,) = (each for each in document.definitions if isinstance(each, OperationDefinitionNode))
+    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    types: Any = {each.variable.name.value: type_from_ast(schema, each.type) for each in operation.variable_definitions or ()}
+
+    def value(node: Any) -> Any:
+        if isinstance(node, VariableNode):
+            name = node.name.value
+            return ast_from_value(variables[name], types[name]) if name in variables else None
+        if isinstance(node, ObjectValueNode):
+            fields = [(each, value(each.value)) for each in node.fields]
+            return ObjectValueNode(
+                fields=tuple(ObjectFieldNode(name=each.name, value=found) for each, found in fields if found is not None)
+            )
+        if isinstance(node, ListValueNode | ConstListValueNode):
+            return ListValueNode(values=tuple(found for each in node.values if (found := value(each)) is not None))
+        return node
+
+    def selections(selection: SelectionSetNode) -> list[SelectionNode]:
+        found: list[SelectionNode] = []
+        for each in selection.selections:
+            if isinstance(each, FragmentSpreadNode):
+                found += selections(fragments[each.name.value].selection_set)
+            elif isinstance(each, FieldNode) and not each.directives:
+                inner = SelectionSetNode(selections=tuple(selections(each.selection_set))) if each.selection_set else None
+                arguments = [ArgumentNode(name=arg.name, value=value(arg.value)) for arg in each.arguments or ()]
+                found.append(
+                    FieldNode(name=each.name, alias=each.alias, arguments=tuple(arguments), directives=(), selection_set=inner)
+                )
+        return found
+
+    whole = OperationDefinitionNode(
+        operation=operation.operation, name=operation.name, variable_definitions=(), directives=(),
+        selection_set=SelectionSetNode(selections=tuple(selections(operation.selection_set))),
+    )  # fmt: skip
+    return print_ast(whole)

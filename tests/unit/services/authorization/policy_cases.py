@@ -39,6 +39,9 @@ class Stage:
     def now(self) -> datetime:
         return datetime.fromisoformat(self.today).replace(hour=12, tzinfo=UTC)
 
+    def real(self) -> datetime:
+        return self.now()
+
     async def involved(self, relation: str, wlz_indicatie: str, identifier: str, quantifier: str) -> bool:
         self.asked.append((relation, wlz_indicatie, identifier, quantifier))
         if isinstance(self.pip, str):
@@ -68,9 +71,15 @@ def read(entry: dict[str, Any]) -> Case:
     claims = {name: value for name, value in claims.items() if name not in entry.get("without_claims", [])}
     scopes = frozenset([DOCUMENT["scope"][name] for name in entry["scopes"]] + entry.get("scope_names", []))
     return Case(
-        entry["name"], re.findall(r"[{]\s*(\w+)", text)[0], Caller(claims, scopes), text + entry.get("append", ""), variables, entry.get("today", "2026-05-01"),
-        entry.get("pip", {}), {profile: entry[profile] for profile in PROFILES},
-    )  # fmt: skip
+        name=entry["name"],
+        operation=re.findall(r"[{]\s*(\w+)", text)[0],
+        caller=Caller(claims, scopes),
+        text=text + entry.get("append", ""),
+        variables=variables,
+        today=entry.get("today", "2026-05-01"),
+        pip=entry.get("pip", {}),
+        expected={profile: entry[profile] for profile in PROFILES},
+    )
 
 
 CASES = [read(entry) for entry in DOCUMENT["case"]]
