@@ -6,6 +6,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,11 @@ class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
 class Loaded:
     """One version of the policies, compiled; `documents` are the TOML files by stem. Raises RegoError, ValueError or KeyError."""
 
-    def __init__(self, folder: Path, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        contents = {path.name: path.read_bytes() for path in _files(folder)}
+    def __init__(self, contents: tuple[tuple[str, bytes], ...], prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         digest = hashlib.sha256()
-        for name, content in sorted(contents.items()):
+        for name, content in contents:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
-        texts = {name: content.decode() for name, content in contents.items()}
+        texts = {name: content.decode() for name, content in contents}
         self.documents = {Path(name).stem: tomllib.loads(text) for name, text in texts.items() if name.endswith(".toml")}
         self.version = Version(str(self.documents["profiles"]["version"]), digest.hexdigest())
         self._interpreter = Interpreter()
@@ -72,6 +72,11 @@ class Loaded:
         return found
 
 
+@lru_cache(maxsize=8)  # the instances of one process share what they have in common; a decision never waits in between
+def _load(contents: tuple[tuple[str, bytes], ...], prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Loaded:
+    return Loaded(contents, prepare)
+
+
 @dataclass(slots=True)
 class Policies:
     """The newest version in `folder` that loads: one that does not load leaves the one before it in force, and says so."""
@@ -87,7 +92,7 @@ class Policies:
     def __post_init__(self) -> None:
         """Load; the first version must load."""
         self._stamp = self._now()
-        self.loaded = Loaded(self.folder, self.prepare)
+        self.loaded = _load(_contents(self.folder), self.prepare)
 
     def current(self) -> Loaded:
         """Return what is in force, after looking whether the folder changed (at most once in `pause` seconds)."""
@@ -98,7 +103,7 @@ class Policies:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self.loaded, self.fault = Loaded(self.folder, self.prepare), None
+                self.loaded, self.fault = _load(_contents(self.folder), self.prepare), None
                 log.info("policies loaded", **self.loaded.version.as_json())
             except (RegoError, ValueError, KeyError, TypeError, OSError, StopIteration) as error:
                 self.fault = f"{type(error).__name__}: {str(error)[:300]}"
@@ -112,6 +117,10 @@ class Policies:
 
     def _now(self) -> object:
         return [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in _files(self.folder)]
+
+
+def _contents(folder: Path) -> tuple[tuple[str, bytes], ...]:
+    return tuple((path.name, path.read_bytes()) for path in _files(folder))
 
 
 def _files(folder: Path) -> list[Path]:

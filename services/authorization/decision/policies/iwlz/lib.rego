@@ -23,10 +23,10 @@ is_zorgkantoor if {
 
 is_ciz if {
 	claim("instantie_type") == "Onderneming"
-	claim("kvk") == data.parties.ciz
+	claim("kvk") in data.parties.ciz
 }
 
-is_vecozo if claim("kvk") == data.parties.vecozo
+is_vecozo if claim("kvk") in data.parties.vecozo
 
 # The decision point itself, when it looks something up in a register.
 is_pip if {

@@ -72,7 +72,7 @@ receiver_fits if {
 
 to_vecozo_if_mutation if message.eventType != "MUTATIE_CLIENT"
 
-to_vecozo_if_mutation if message.ontvangerID == data.parties.vecozo
+to_vecozo_if_mutation if message.ontvangerID in data.parties.vecozo
 
 failed contains {"rule": "notificatie.ciz-event", "found": concat(" or ", lib.profile.ciz_events)} if {
 	scope_fits
