@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import log
+from benchmarks import authorization, log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -34,6 +34,8 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
   costs beyond its calls: the delivery of the audit events that it leaves behind, and the work of the caller.
 - *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
+- *grants*: the store of an authorization server by itself, in rounds. *oidc-provider* is npm's, with the same grant (client
+  credentials, mTLS, a bound ES256 JWT), where node is installed; ours stores grant and audit event durably before it answers.
 - *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 
@@ -51,7 +53,7 @@ QUIET = 2.5 * GATHER  # seconds in which a network without callers delivers the 
 
 @dataclass(slots=True)
 class Alone:
-    """Stands between a care system and its client: waits for a quiet network before each call, and times the call alone."""
+    """Stands between a care system that logs and its client: waits for a quiet network, and times each call alone."""
 
     client: PeerClient
     request_: Callable[..., Awaitable[Answer]] = field(init=False)
@@ -81,12 +83,12 @@ async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], 
     await Exchange(system, parts).run()
     await Exchange(quiet, parts).run()  # warm, both
     await asyncio.sleep(1)
-    alone = Alone(quiet.client)
-    quiet.client = alone  # type: ignore[assignment] # it has the part of PeerClient that a care system uses
+    alone = Alone(quiet.client.peers)
+    quiet.client.peers = alone  # type: ignore[assignment] # it has the part of PeerClient that a care system uses
     whole: list[float] = []
     hops: list[float] = []
     bare: list[float] = []
-    requests = -await handled(home, system.client)
+    requests = -await handled(home, system.client.peers)
     for _ in range(ROUNDS):
         started = time.perf_counter()
         await Exchange(system, parts).run()
@@ -96,8 +98,10 @@ async def exchanges(home: Home) -> tuple[list[float], list[float], list[float], 
         await Exchange(quiet, parts).run()
         hops.append(sum(alone.milliseconds))
         await asyncio.sleep(1)
-        bare.append(statistics.median([await timed(system.client, f"{home.topology.network.issuer}/jwks") for _ in range(20)]))
-    requests += await handled(home, system.client)
+        bare.append(
+            statistics.median([await timed(system.client.peers, f"{home.topology.network.issuer}/jwks") for _ in range(20)])
+        )
+    requests += await handled(home, system.client.peers)
     await system.close()
     await quiet.close()
     return whole, hops, bare, requests / (2 * ROUNDS)
@@ -143,10 +147,10 @@ async def rates(home: Home) -> dict[str, list[float]]:
     form = {"grant_type": "client_credentials", "client_id": system.party.client_id, "scope": "nvi:localize",
             "resource": network.localization}  # fmt: skip
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "bare guarded route": lambda: succeed(system.client, "GET", f"{network.issuer}/jwks"),
-        "token endpoint": lambda: succeed(system.client, "POST", f"{network.issuer}/token", form=form),
+        "bare guarded route": lambda: succeed(system.client.peers, "GET", f"{network.issuer}/jwks"),
+        "token endpoint": lambda: succeed(system.client.peers, "POST", f"{network.issuer}/token", form=form),
         "audit POST": lambda: succeed(
-            system.client, "POST", f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
+            system.client.peers, "POST", f"{network.logging}/fhir/AuditEvent", content=event(str(uuid.uuid4())), token=audit,
             content_type="application/fhir+json",
         ),
     }  # fmt: skip
@@ -172,7 +176,7 @@ async def healthy(home: Home) -> None:
     async def answers(instance: Instance) -> None:
         while True:
             try:
-                if (await system.client.request("GET", f"{instance.base_url}/health")).json()["status"] == "up":
+                if (await system.client.peers.request("GET", f"{instance.base_url}/health")).json()["status"] == "up":
                     return
             except (Unreachable, ValueError, KeyError):
                 await asyncio.sleep(0.02)
@@ -189,7 +193,7 @@ async def fill(home: Home) -> None:
     known = len(home.seed.clients)
     for _, bundle in list(nursing_records.many(CLIENTS, holder))[known:]:
         await succeed(
-            system.client, "POST", f"{home.topology.datastation(holder.id)}/fhir", content=bundle,
+            system.client.peers, "POST", f"{home.topology.datastation(holder.id)}/fhir", content=bundle,
             content_type="application/fhir+json",
         )  # fmt: skip
     await system.close()
@@ -222,8 +226,10 @@ def main() -> None:
             whole, hops, bare, requests = asyncio.run(exchanges(home))
             found = asyncio.run(rates(home))
             figures |= memory(running.pid_of(home) or 0)
+            of_other, figures_of_other = authorization.against_oidc_provider(home, Path(folder), 9540 + 99)
         finally:
             running.stop(home)
+        of_grants, figures_of_grants = authorization.measure(Path(folder))
         of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
@@ -232,7 +238,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
-        *(row(name, values) for name, values in of_log.items()),
+        *(row(name, values) for name, values in (of_other | of_grants | of_log).items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -241,11 +247,14 @@ def main() -> None:
         "bare request p50 (ms)": statistics.median(bare),
         **{f"{name} (requests/s)": statistics.median(values) for name, values in found.items()},
         **figures,
+        **figures_of_other,
+        **figures_of_grants,
         **figures_of_log,
     }
     page = PAGE.format(
         cores=os.cpu_count(), python=sys.version.split()[0], connections=CONNECTIONS, turn=TURN, clients=CLIENTS,
-        ratios="\n".join(ratios), figures="\n".join(f"| {name} | {value:.1f} |" for name, value in figures.items()),
+        ratios="\n".join(ratios),
+        figures="\n".join(f"| {name} | {value:.{1 if value >= 1 else 3}f} |" for name, value in figures.items()),
     )  # fmt: skip
     (ROOT / "docs" / "benchmarks.md").write_text(page)
     print(page)  # noqa: T201 - it is the output of the command

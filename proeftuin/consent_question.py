@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proeftuin.audit.calling import About
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import Party
 from proeftuin.reasons import CATALOGUE, CONSENT_UNAVAILABLE, NO_CONSENT, Refused
@@ -31,7 +32,8 @@ async def ask(
         question["user"] |= {"role": person.role, "person": person.identifier}
     try:
         token = await holder.tokens.token(consent, SCOPE)
-        answer = await holder.client.request("POST", f"{consent}/decisions", content=question, token=token)
+        about = About((patient,), person, purpose, {"category": " ".join(categories)})
+        answer = await holder.client.request("POST", f"{consent}/decisions", about=about, content=question, token=token)
         if answer.status == 401:
             holder.tokens.forget()
         decisions = {decision["category"]: decision for decision in answer.json()["decisions"]} if answer.status == 200 else {}

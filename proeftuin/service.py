@@ -23,9 +23,11 @@ from proeftuin.access.description import SECURITY_SCHEMES
 from proeftuin.access.handshakes import RefusedHandshakes
 from proeftuin.access.rendering import Form, json_response, problem
 from proeftuin.access.requirement import Requirement, require
-from proeftuin.access.route import guard, guarded
+from proeftuin.access.route import check_declared, guard, guarded
 from proeftuin.audit import outbox
+from proeftuin.audit.calling import Caller
 from proeftuin.audit.delivery import deliver_to
+from proeftuin.audit.record import System
 from proeftuin.clock import Clock, SandboxClock, SystemClock
 from proeftuin.reasons import METHOD_NOT_ALLOWED, NOT_FOUND, Refused
 from proeftuin.settings import ServiceSettings, TenantSettings
@@ -75,7 +77,7 @@ class Wiring:
     """
 
     clock: Clock | None = None
-    key_source: Callable[[TenantSettings, PeerClient], KeySource] | None = None
+    key_source: Callable[[TenantSettings, Caller], KeySource] | None = None
     delivery: Callable[[Tenant], outbox.Deliver] | None = None
 
 
@@ -126,9 +128,9 @@ class Service:
         )  # fmt: skip
         app.state.service, app.state.trust, app.state.metrics = self, self.trust, self.metrics
         app.state.tenant_of = self.tenant_of
-        for router in routers:
+        self._routers = [*routers, _operations(self, app)]
+        for router in self._routers:
             app.include_router(router)
-        app.include_router(_operations(self, app))
 
         async def unmatched(request: Request, error: Exception) -> Response:
             async def refuse(_: Request) -> Response:
@@ -142,7 +144,8 @@ class Service:
         return app
 
     def listener(self, app: FastAPI) -> Listener:
-        """Return where and with which certificate `app` answers."""
+        """Return where and with which certificate `app` answers; raises what `check_declared` raises: then it does not start."""
+        check_declared(self._routers)
         context = server_context(self.settings.certificate, self.settings.key, self.trust, self._refused_by_tls)
         return Listener(app, self.settings.host, self.settings.port, context)
 
@@ -152,7 +155,13 @@ class Service:
         upgrade(database.engine, self.migrations)
         party = self.seed.party(settings.party)
         context = client_context(settings.folder / "certificate.pem", settings.folder / "certificate.key", self.trust)
-        client = PeerClient(context, connect_to=self.settings.connect_to)
+        here = System(party.identifiers[0], party.name, settings.audience)
+        peers = PeerClient(context, connect_to=self.settings.connect_to)
+
+        def wake() -> None:  # the courier, which delivers by this very client
+            tenant.courier.wake()
+
+        client = Caller(peers, here, party.client_id, database, self.clock, wake)
         source = self.wiring.key_source(settings, client) if self.wiring.key_source else RemoteKeys(settings.issuer, client)
         tokens = TokenClient(self.settings.network.issuer, party.client_id, client, self.clock)
         tenant = Tenant(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from proeftuin.audit.calling import Caller
 from proeftuin.audit.outbox import Courier
 from proeftuin.audit.record import System
 from proeftuin.clock import Clock
@@ -11,7 +12,6 @@ from proeftuin.storage.database import Database
 from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.client import TokenClient
 from proeftuin.tokens.dpop import Nonces
-from proeftuin.transport.client import PeerClient
 
 
 @dataclass(slots=True)
@@ -19,8 +19,8 @@ class Tenant:
     """Everything that belongs to one party in one service.
 
     `audience` is the service's base address for this party (RFC 8707 resource). `client` calls others with the party's
-    certificate, `tokens` gets the party's tokens for national services, `secrets` is the folder of its private keys, `nonces` are
-    for proofs of possession (RFC 9449 §8).
+    certificate and logs that, `tokens` gets the party's tokens for national services, `secrets` is the folder of its private keys,
+    `nonces` are for proofs of possession (RFC 9449 §8).
     """
 
     party: Party
@@ -30,7 +30,7 @@ class Tenant:
     clock: Clock
     database: Database
     verifier: TokenVerifier
-    client: PeerClient
+    client: Caller
     tokens: TokenClient
     courier: Courier
     nonces: Nonces

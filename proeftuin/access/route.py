@@ -1,7 +1,7 @@
 """The route class of every service: admits or refuses, handles, logs, and only then answers."""
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -14,9 +14,9 @@ from proeftuin.access import enforcement
 from proeftuin.access.admission import Admission
 from proeftuin.access.description import describe
 from proeftuin.access.rendering import Form
-from proeftuin.access.requirement import Requirement, requirement_of
-from proeftuin.audit import outbox
-from proeftuin.audit.events import REFUSAL
+from proeftuin.access.requirement import Requirement, UndeclaredRouteError, requirement_of
+from proeftuin.audit import interactions, outbox
+from proeftuin.audit.events import REFUSAL, TRANSACTION
 from proeftuin.audit.record import MAJOR_FAILURE, Record, System
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import INTERNAL, Refused
@@ -44,6 +44,16 @@ def guarded(form: Form) -> APIRouter:
             return guard(super().get_route_handler(), self.requirement, form)
 
     return APIRouter(route_class=GuardedRoute)
+
+
+def check_declared(routers: Sequence[APIRouter]) -> None:
+    """Raise UndeclaredRouteError, or UndeclaredInteractionError, for a route of which the calling end would log something else."""
+    for route in [route for router in routers for route in router.routes if isinstance(route, APIRoute)]:
+        declared = requirement_of(route.endpoint).event
+        for method in route.methods or ():
+            known = interactions.of(method, route.path).event
+            if known is not declared and (known, declared) != (TRANSACTION, None):  # None: the log's own intake, see calling.INTAKE
+                raise UndeclaredRouteError(f"{method} {route.path} declares {declared}, proeftuin/audit/interactions.py {known}")
 
 
 def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
@@ -91,7 +101,9 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         except Exception:
             log.exception("audit event not stored", path=_path(request), trace_id=trace.trace_id)
             reason, response = INTERNAL.code, form(Refused(INTERNAL, "the answer could not be logged"), trace)
-        response.headers["traceparent"] = trace.traceparent
+        response.headers["traceparent"], response.headers["X-Request-Id"] = trace.traceparent, trace.request_id
+        if record.reason is not None:  # also of a decision that was given and says no: the calling end logs the same
+            response.headers.setdefault("X-Reason", record.reason.code)
         _measure(request, response, started, reason)
         return response
 

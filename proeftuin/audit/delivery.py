@@ -2,15 +2,15 @@
 
 from typing import Any
 
+from proeftuin.audit.calling import INTAKE, Caller
 from proeftuin.audit.outbox import Deliver
 from proeftuin.tokens.client import TokenClient
-from proeftuin.transport.client import PeerClient
 from proeftuin.transport.tracing import CURRENT
 
 SCOPE = "system/AuditEvent.c"
 
 
-def deliver_to(logging: str, client: PeerClient, tokens: TokenClient) -> Deliver:
+def deliver_to(logging: str, client: Caller, tokens: TokenClient) -> Deliver:
     """Return the delivery to the logging service at `logging`; `fullUrl` carries the id by which it recognises repeats."""
 
     async def deliver(events: list[dict[str, Any]]) -> set[str]:
@@ -21,7 +21,9 @@ def deliver_to(logging: str, client: PeerClient, tokens: TokenClient) -> Deliver
             for event in events
         ]
         batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-        answer = await client.request("POST", f"{logging}/fhir", content=batch, token=token, content_type="application/fhir+json")
+        answer = await client.request(
+            "POST", f"{logging}/fhir", about=INTAKE, content=batch, token=token, content_type="application/fhir+json"
+        )
         if answer.status == 401:
             tokens.forget()
         if answer.status != 200:

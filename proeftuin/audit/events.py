@@ -57,6 +57,7 @@ SEARCH = _rest("search-type", "E", SOURCE, DESTINATION, RECIPIENT, "Query")
 CREATE = _rest("create", "C", SOURCE, DESTINATION, AUTHOR, "Create")
 UPDATE = _rest("update", "U", SOURCE, DESTINATION, AUTHOR, "Update")
 DELETE = _rest("delete", "D", APPLICATION, CUSTODIAN, AUTHOR, "Delete")
+HISTORY = EventType(REST, {"system": _INTERACTION, "code": "history-type"}, "E", SOURCE, DESTINATION, RECIPIENT)
 TRANSACTION = EventType(REST, {"system": _INTERACTION, "code": "transaction"}, "E", SOURCE, DESTINATION, AUTHOR)
 
 _PROEFTUIN = "https://proeftuin.example/CodeSystem/event"

@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +32,22 @@ class System:
     thumbprint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a Bundle, a restful interaction of its own: on which clients (BSNs), and which data ("List/1", or a type)."""
+
+    event: EventType
+    patients: tuple[str, ...]
+    data: str
+    details: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Record:
     """One event in the making. `observer` is the end that logs: the same object as `client` or `server`.
 
-    `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them.
+    `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them. `entries` are those of
+    a Bundle: once they are carried out each has events of its own, beside the one of the Bundle, which then names no client.
     """
 
     event: EventType
@@ -52,6 +63,7 @@ class Record:
     query: bytes | None = None
     description: str | None = None
     data: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     consents: list[str] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
     outcome: str = SUCCESS
@@ -63,7 +75,15 @@ class Record:
         self.outcome, self.reason, self.outcome_detail = outcome, reason, detail
 
     def to_events(self, recorded: datetime) -> list[dict[str, Any]]:
-        """Return the AuditEvent resources, one for each patient or one without, each with a new id."""
+        """Return the AuditEvent resources, one for each patient or one without, each with a new id; those of the entries follow."""
+        if self.entries and self.outcome == SUCCESS:
+            whole = replace(self, patients=[], entries=[])
+            parts = [
+                replace(whole, event=each.event, patients=list(each.patients), data=[named_data(each.data)],
+                        details=self.details | each.details)
+                for each in self.entries
+            ]  # fmt: skip
+            return [event for record in (whole, *parts) for event in record.to_events(recorded)]
         named: list[str | None] = [*self.patients]
         return [self._event(recorded, patient) for patient in named or [None]]
 
@@ -75,7 +95,7 @@ class Record:
             "extension": [
                 {"url": OWN + "traceparent", "valueString": self.trace.traceparent},
                 {"url": _KOPPELTAAL + "trace-id", "valueId": self.trace.trace_id},
-                {"url": _KOPPELTAAL + "request-id", "valueId": self.trace.span_id},
+                {"url": _KOPPELTAAL + "request-id", "valueId": self.trace.request_id},
             ],
             "type": self.event.type,
             "subtype": [self.event.subtype],
@@ -147,7 +167,7 @@ class Record:
         entities: list[dict[str, Any]] = [
             {
                 "type": {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"},
-                "what": {"identifier": {"value": self.trace.span_id}},
+                "what": {"identifier": {"value": self.trace.request_id}},
             }
         ]
         if patient is not None:
@@ -177,6 +197,11 @@ class Record:
                 }
             )
         return entities
+
+
+def named_data(data: str) -> dict[str, Any]:
+    """Return the FHIR Reference to "List/1"; of a type alone, what is known: the type."""
+    return {"reference": data} if "/" in data else {"type": data}
 
 
 def _who(system: System) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Bundles in answer to a search or a history (FHIR R4 §3.1.1.1, §3.1.0.12)."""
+"""Bundles in answer to a search or a history (FHIR R4 §3.1.1.1, §3.1.0.12), and the clients whom a Bundle is about."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from proeftuin.fhir.repository import HistoryPage, Page, Version
 from proeftuin.fhir.search import carries_bsn
+from proeftuin.identifiers import BSN_SYSTEM
 
 Resource = dict[str, Any]
 
@@ -25,6 +27,35 @@ def history(page: HistoryPage, self_url: str, base_url: str, last_updated: str |
     """Return the history Bundle of a page; parameters as for `searchset`."""
     entries = [_changed(version, base_url) for version in page.versions]
     return _bundle("history", page.total, entries, self_url, page.next_cursor, last_updated)
+
+
+def subjects(bundle: Resource) -> Iterator[tuple[Resource, tuple[str, ...]]]:
+    """Yield each entry with the BSNs of the clients whom it is about, as far as the Bundle itself holds its Patient."""
+    given = bundle.get("entry")
+    entries = [entry for entry in given if isinstance(entry, dict)] if isinstance(given, list) else []
+    people: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        patient = _resource(entry)
+        if patient.get("resourceType") == "Patient":
+            bsns = tuple(bsns_of(patient))
+            people |= {f"Patient/{patient.get('id')}": bsns, str(entry.get("fullUrl")): bsns}
+    for entry in entries:
+        resource = _resource(entry)
+        subject = resource.get("subject")
+        reference = subject.get("reference") if isinstance(subject, dict) else None
+        yield entry, tuple(bsns_of(resource)) or people.get(str(reference), ())
+
+
+def bsns_of(resource: Resource) -> list[str]:
+    """Return the BSNs of a Patient; none of what is no Patient."""
+    identifiers = resource.get("identifier") if resource.get("resourceType") == "Patient" else None
+    named = [each for each in identifiers if isinstance(each, dict)] if isinstance(identifiers, list) else []
+    return sorted({str(each["value"]) for each in named if each.get("system") == BSN_SYSTEM and "value" in each})
+
+
+def _resource(entry: Resource) -> Resource:
+    resource = entry.get("resource")
+    return resource if isinstance(resource, dict) else {}
 
 
 def _bundle(

@@ -6,7 +6,6 @@ This is what a vendor's EPD/ECD does against the network; nothing in it knows th
 import asyncio
 import base64
 import json
-import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,16 +14,16 @@ from typing import Any
 
 from proeftuin import pseudonym
 from proeftuin.audit import outbox
+from proeftuin.audit.calling import About, Caller
 from proeftuin.audit.delivery import deliver_to
-from proeftuin.audit.events import EventType
-from proeftuin.audit.record import Record, System
+from proeftuin.audit.record import System
 from proeftuin.clock import SystemClock, instant
 from proeftuin.fhir.search import date_range
-from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
 from proeftuin.parties import Party
-from proeftuin.reasons import CATALOGUE
 from proeftuin.sandbox.hops import Hop, Hops, milliseconds_since
 from proeftuin.storage.database import Database
+from proeftuin.tokens import identity
 from proeftuin.tokens.access_token import Person
 from proeftuin.tokens.client import TokenClient
 from proeftuin.transport.client import Answer, PeerClient, Unreachable
@@ -36,12 +35,6 @@ LIST_SUBJECT = "http://minvws.github.io/generiekefuncties-docs/NamingSystem/nvi-
 CUSTODIAN = "http://minvws.github.io/generiekefuncties-docs/StructureDefinition/nl-gf-localization-custodian"
 CATEGORIES = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
 NVI_SCOPE = "nationale-verwijsindex"
-_ALERTS = {
-    "CERTIFICATE_REQUIRED": "certificate_missing",
-    "CERTIFICATE_REVOKED": "certificate_revoked",
-    "CERTIFICATE_EXPIRED": "certificate_expired",
-    "UNKNOWN_CA": "certificate_unknown_ca",
-}
 
 
 class Stopped(Exception):  # noqa: N818 - the exchange cannot go on: a hop did not end as expected
@@ -49,7 +42,11 @@ class Stopped(Exception):  # noqa: N818 - the exchange cannot go on: a hop did n
 
 
 class CareSystem:
-    """The system of `party` with the certificate in `folder`; every call that it makes is a hop in `hops`."""
+    """The system of `party` with the certificate in `folder`; every call that it makes is a hop in `hops`.
+
+    Its own end of each call is logged with what the token of the call is for; those events are delivered once `discover` found
+    the log.
+    """
 
     def __init__(
         self,
@@ -66,12 +63,15 @@ class CareSystem:
         self.addressing = addressing
         self.hops = hops or Hops()
         context = client_context(folder / f"{certificate}.pem", folder / f"{certificate}.key", Trust(trust))
-        self.client = PeerClient(context, connect_to=connect_to)
         self.services: dict[str, str] = {}
         self.database = Database(f"sqlite:///{folder / 'system.sqlite'}")
         outbox.metadata.create_all(self.database.engine)
         self._clock = SystemClock()
         self._courier: outbox.Courier | None = None
+        self._about: dict[str, About] = {}  # what each token is for
+        here = System(party.identifiers[0], party.name, "127.0.0.1")
+        peers = PeerClient(context, connect_to=connect_to)
+        self.client = Caller(peers, here, party.client_id, self.database, self._clock, self._wake)
 
     # --- the hop itself
 
@@ -86,16 +86,21 @@ class CareSystem:
         name: str = "",
         **rest: Any,  # noqa: ANN401 - passed on to PeerClient.request
     ) -> Answer | None:
-        """Make one call and add it to the hops; returns None when there was no HTTP answer."""
+        """Make one call, log it and add it to the hops; returns None when there was no HTTP answer.
+
+        What a token that this system asked for is about need not be said: `about` is for calls without one.
+        """
         started = time.perf_counter()
-        trace = (CURRENT.get() or Trace.new()).child()
+        trace = CURRENT.get() or Trace.new()
         before = CURRENT.set(trace)
+        token = rest.get("token") or (rest.get("form") or {}).get("token", "")  # used, or handed in to be revoked
+        rest.setdefault("about", self._about.get(token, About()))
         answer: Answer | None = None
         try:
             answer = await self.client.request(method, url, **rest)
             status, reason = answer.status, reason_of(answer)
         except Unreachable as error:
-            status, reason = 0, alert_of(str(error))
+            status, reason = 0, error.refusal.code if error.refusal else "unreachable"
         finally:
             CURRENT.reset(before)
         taken = milliseconds_since(started)
@@ -149,7 +154,10 @@ class CareSystem:
     async def log_in(self, provider: str, **who: str) -> str:
         """Log a person in (`professional=` UZI number or `client=` BSN) and return the identity statement."""
         form = {"client_id": self.party.client_id} | who
-        answer = await self.get("log the person in", "identity provider", "POST", f"{self.services[provider]}/login", form=form)
+        (number,) = who.values()
+        about = About(person=Person(number, UZI_SYSTEM if "professional" in who else BSN_SYSTEM))
+        url = f"{self.services[provider]}/login"
+        answer = await self.get("log the person in", "identity provider", "POST", url, form=form, about=about)
         return str(answer["id_token"])
 
     async def token(
@@ -165,9 +173,14 @@ class CareSystem:
     ) -> str | None:
         """Ask for a token; returns None when it was refused."""
         form = token_form(self.party.client_id, resource, scope, **bounds)
-        what = f"ask a token for {scope}"
-        answer = await self.call(what, target, "POST", f"{issuer}/token", form=form, expected=expected, name=name)
-        return str(answer.json()["access_token"]) if answer is not None and answer.status == 200 else None
+        what, url = f"ask a token for {scope}", f"{issuer}/token"
+        about = about_token(**bounds)
+        answer = await self.call(what, target, "POST", url, form=form, about=about, expected=expected, name=name)
+        if answer is None or answer.status != 200:
+            return None
+        token = str(answer.json()["access_token"])
+        self._about[token] = about
+        return token
 
     async def national_token(self, service: str, scope: str, **bounds: Any) -> str:  # noqa: ANN401 - see token_form
         """Ask the network's own authorization server for a token; raises Stopped."""
@@ -188,7 +201,9 @@ class CareSystem:
             "recipient_scope": NVI_SCOPE,
         }
         url = f"{self.services['pseudonymisation']}/evaluate"
-        answer = await self.get("evaluate the blinded pseudonym", "pseudonymisation", "POST", url, content=content, token=token)
+        answer = await self.get(
+            "evaluate the blinded pseudonym", "pseudonymisation", "POST", url, content=content, token=token, about=About((bsn,))
+        )
         return pseudonym.encode_token(answer["evaluated_output"], blinded.blind_factor)
 
     async def localize(self, bsn: str, category: str, recipient: str) -> list[str]:
@@ -202,6 +217,7 @@ class CareSystem:
             f"{self.services['localization']}/fhir/List/_search",
             form={"subject:identifier": f"{LIST_SUBJECT}|{subject}", "code": category},
             token=token,
+            about=About((bsn,), details={"category": category}),
         )
         return [
             extension["valueReference"]["identifier"]["value"]
@@ -235,27 +251,25 @@ class CareSystem:
             "emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "withheld"}]},
         }
         url = f"{self.services['localization']}/fhir/List"
+        about = About((bsn,), details={"category": category})
         answer = await self.call(
-            f"register {category}", "localization", "POST", url, content=resource, content_type="application/fhir+json", token=token
-        )
+            f"register {category}", "localization", "POST", url, content=resource, content_type="application/fhir+json",
+            token=token, about=about,
+        )  # fmt: skip
         if answer is None or answer.status not in (201, 409):
             raise Stopped(f"localization did not register {category}: {self.hops.all[-1]}")
 
-    # --- logging of its own end
-
-    async def log(self, event: EventType, target: System, patient: str, person: Person, **rest: Any) -> None:  # noqa: ANN401
-        """Store this end's own audit event (both ends record, logging-consent.md §3) and have it delivered."""
-        here = System(self.party.identifiers[0], self.party.name, "127.0.0.1")
-        trace = CURRENT.get() or Trace.new()
-        record = Record(event, trace, here, target, here, patients=[patient], person=person, client_id=self.party.client_id, **rest)
-        now = self._clock.now()
-        await self.database.write(outbox.store, record.to_events(now), now)
-        self.courier.wake()
+    # --- delivery of what it logged
 
     async def drained(self) -> None:
         """Wait until every event of this end is in the log."""
-        while await self.database.read(outbox.undelivered):  # noqa: ASYNC110 - the courier works through the database
+        while await self.database.read(outbox.undelivered):
+            self.courier.wake()  # another system of this party may have stored them
             await asyncio.sleep(0.02)
+
+    def _wake(self) -> None:
+        if self._courier is not None:
+            self._courier.wake()
 
     @property
     def courier(self) -> outbox.Courier:
@@ -301,11 +315,11 @@ def reason_of(answer: Answer) -> str:
     return "ok" if answer.status < 300 else answer.headers.get("X-Reason", f"http_{answer.status}")
 
 
-def alert_of(error: str) -> str:
-    """Return the reason code that belongs to a TLS alert, as OpenSSL words it."""
-    wording = re.sub(r"[ ]", "_", error.upper())
-    found = next((reason for alert, reason in _ALERTS.items() if alert in wording), "unreachable")
-    return found if found in CATALOGUE else "unreachable"
+def about_token(
+    *, patient: str | None = None, purpose: str | None = None, id_token: str | None = None, **_: object
+) -> About:  # fmt: skip
+    """Return what a token that is asked with these bounds (see token_form) is for, as its holder logs it."""
+    return About((patient,) if patient else (), identity.told(id_token) if id_token else None, purpose)
 
 
 def _b64url(data: bytes) -> str:

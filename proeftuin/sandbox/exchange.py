@@ -3,12 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from proeftuin.audit.events import SEARCH
-from proeftuin.audit.record import System
-from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, UZI_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import Party, Seed
 from proeftuin.sandbox.care_system import CareSystem, Stopped
-from proeftuin.tokens.access_token import Person
 from proeftuin.transport.tracing import CURRENT, Trace
 
 ALL_SCOPES = "patient/CarePlan.rs patient/Condition.rs patient/MedicationRequest.rs patient/Patient.rs"
@@ -140,16 +137,4 @@ class Exchange:
         url = f"{self.addresses['hl7-fhir-rest']}/{kind}/_search"
         form = {"identifier" if kind == "Patient" else "patient.identifier": f"{BSN_SYSTEM}|{patient}"} if patient else {}
         answer = await caller.call(f"read {kind}", self.parts.holder.id, "POST", url, form=form, token=token, expected=expected)
-        if system is None:
-            await self._log(kind, patient or self.parts.client, url)
         return answer.json() if answer is not None and answer.status == 200 else None
-
-    async def _log(self, kind: str, patient: str, url: str) -> None:
-        holder = System((URA_SYSTEM, self.parts.holder.ura or ""), self.parts.holder.name, url)
-        person = Person(self.parts.nurse, UZI_SYSTEM, "30.000", self.parts.hospital.ura)
-        last = self.system.hops.all[-1]
-        details = {"reason": last.reason} if last.reason != "ok" else {}
-        await self.system.log(
-            SEARCH, holder, patient, person, purpose="TREAT", query=kind.encode(), details=details,
-            outcome="0" if last.reason == "ok" else "8",
-        )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from proeftuin.audit.calling import About
 from proeftuin.identifiers import URA_SYSTEM
 from proeftuin.sandbox.care_system import CareSystem, Stopped, token_form
 from proeftuin.sandbox.exchange import ALL_SCOPES, Exchange
@@ -151,8 +152,10 @@ async def replayed_pseudonym(stage: Stage) -> None:
     url = f"{system.services['localization']}/fhir/List/_search"
     form = {"subject:identifier": f"http://minvws.github.io/generiekefuncties-docs/NamingSystem/nvi-identifier|{subject}",
             "code": "Condition"}  # fmt: skip
-    await system.call("localize, first", "localization", "POST", url, form=form, token=token)
-    await system.call("localize, again", "localization", "POST", url, form=form, token=token, expected="pseudonym_replayed")
+    about = About((parts.client,), details={"category": "Condition"})
+    await system.call("localize, first", "localization", "POST", url, form=form, token=token, about=about)
+    again = "localize, again"
+    await system.call(again, "localization", "POST", url, form=form, token=token, about=about, expected="pseudonym_replayed")
 
 
 ALL: tuple[Refusal, ...] = (

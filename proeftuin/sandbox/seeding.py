@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from proeftuin.fhir.bundle import subjects
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
 from proeftuin.parties import Client, ConsentSeed, Party, Seed
 from proeftuin.sandbox import directory
@@ -45,6 +46,7 @@ async def _feed_addressing(home: Home) -> None:
             "feed addressing", "addressing", "POST", f"{network.addressing}/fhir", content=feed, token=token,
             content_type="application/fhir+json",
         )  # fmt: skip
+        await register.discover()  # so that what it logged of this is delivered
     finally:
         await register.close()
 
@@ -77,19 +79,8 @@ async def load(home: Home, system: CareSystem, bundle: dict[str, Any]) -> list[s
 
 def localizable(bundle: dict[str, Any]) -> set[tuple[str, str]]:
     """Return which categories the Bundle holds on which client, as (BSN, category)."""
-    resources = [entry.get("resource", {}) for entry in bundle.get("entry", [])]
-    people: dict[str, str] = {}
-    for entry, resource in zip(bundle.get("entry", []), resources, strict=True):
-        for identifier in resource.get("identifier", []) if resource.get("resourceType") == "Patient" else []:
-            if identifier.get("system") == BSN_SYSTEM:
-                people[f"Patient/{resource.get('id')}"] = identifier["value"]
-                people[entry.get("fullUrl", "")] = identifier["value"]
-    found = {(bsn, "Patient") for bsn in people.values()}
-    for resource in resources:
-        bsn = people.get(resource.get("subject", {}).get("reference", ""))
-        if bsn and resource.get("resourceType") in CATEGORY_OF:
-            found.add((bsn, CATEGORY_OF[resource["resourceType"]]))
-    return found
+    kinds = ((entry.get("resource", {}).get("resourceType"), bsns) for entry, bsns in subjects(bundle))
+    return {(bsn, CATEGORY_OF[kind]) for kind, bsns in kinds if kind in CATEGORY_OF for bsn in bsns}
 
 
 async def _consents(home: Home) -> None:

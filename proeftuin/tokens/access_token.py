@@ -114,7 +114,7 @@ class AccessToken:
 def issue(keys: SigningKeys, issuer: str, grant: Grant, clock: Clock) -> AccessToken:
     """Sign a new access token for `grant`."""
     now = int(clock.now().timestamp())
-    jti = secrets.token_urlsafe(16)
+    jti = secrets.token_hex(16)
     start = now if grant.not_before is None else grant.not_before
     claims: dict[str, Any] = {
         "iss": issuer, "sub": grant.acts_for, "client_id": grant.client_id, "aud": grant.audience,

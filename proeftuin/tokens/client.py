@@ -4,15 +4,13 @@ import asyncio
 
 from proeftuin.clock import Clock, SystemClock
 from proeftuin.reasons import UPSTREAM, Refused
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 
 class TokenClient:
     """Gets tokens of one issuer for one party."""
 
-    def __init__(
-        self, issuer: str, client_id: str, client: PeerClient, clock: Clock | None = None, *, margin: float = 10.0
-    ) -> None:
+    def __init__(self, issuer: str, client_id: str, client: Client, clock: Clock | None = None, *, margin: float = 10.0) -> None:
         self._issuer = issuer
         self._client_id = client_id
         self._client = client

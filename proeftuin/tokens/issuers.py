@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from proeftuin.reasons import UPSTREAM, Refused
 from proeftuin.tokens.keys import ALGORITHM, SigningKeys
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 
 class KeySource(Protocol):
@@ -34,7 +34,7 @@ class OwnKeys:
 class RemoteKeys:
     """The keys of an issuer elsewhere, kept `max_age` seconds; an unknown id is looked up anew, at most once in `pause` seconds."""
 
-    def __init__(self, issuer: str, client: PeerClient, *, max_age: float = 300.0, pause: float = 1.0) -> None:
+    def __init__(self, issuer: str, client: Client, *, max_age: float = 300.0, pause: float = 1.0) -> None:
         self._issuer = issuer
         self._client = client
         self._max_age = max_age

@@ -1,35 +1,77 @@
-"""The pooled mTLS client of a party: one connection pool, one SSL context, the trace passed on with every call."""
+"""The pooled mTLS client of a party: one connection pool, one SSL context. One call is one request, and one handshake at most.
+
+Services do not call by this but by `proeftuin.audit.calling`, which logs the calling end.
+"""
 
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from proeftuin.transport.tracing import CURRENT
-from proeftuin.transport.trust import ReloadingContext
+from proeftuin.pki.identity import Peer, peer_from_der
+from proeftuin.reasons import (
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_INVALID,
+    CERTIFICATE_MISSING,
+    CERTIFICATE_REVOKED,
+    CERTIFICATE_UNKNOWN_CA,
+    Reason,
+)
+from proeftuin.transport.tracing import Trace
+from proeftuin.transport.trust import ReloadingContext, reason_of_verification
+
+_ALERTS = {  # as OpenSSL words them
+    "CERTIFICATE_REQUIRED": CERTIFICATE_MISSING,
+    "CERTIFICATE_REVOKED": CERTIFICATE_REVOKED,
+    "CERTIFICATE_EXPIRED": CERTIFICATE_EXPIRED,
+    "UNKNOWN_CA": CERTIFICATE_UNKNOWN_CA,
+}
+_SERVER: ContextVar[bytes | None] = ContextVar("certificate of the server of this call", default=None)
+
+TURNS = 3  # of the event loop: the socket is read, TLS ends, the connection is lost
 
 
 class Unreachable(Exception):  # noqa: N818 - an outcome that callers handle: the other side gave no answer
-    """A call got no HTTP answer: connection, TLS alert or time; the message says which, without the query."""
+    """A call got no HTTP answer: connection, TLS or time; the message says which, without the query.
+
+    `refusal` is the reason when TLS refused: the other side this caller's certificate, or this caller the other side's.
+    """
+
+    def __init__(self, message: str, refusal: Reason | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: status, headers (case-insensitive) and the whole body."""
+    """An HTTP answer: status, headers (case-insensitive), the whole body, and whose certificate the other side showed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    server: Peer | None = None
 
     def json(self) -> Any:  # noqa: ANN401 - JSON is any
         """Return the body as JSON; raises ValueError when it is not."""
         return json.loads(self.body)
+
+
+class Client(Protocol):
+    """Whatever makes calls: a PeerClient, or a Caller that also logs them. Both raise Unreachable."""
+
+    @property
+    def request(self) -> Callable[..., Awaitable[Answer]]:
+        """Make one call; see PeerClient.request."""
+        ...
 
 
 class PeerClient:
@@ -57,6 +99,7 @@ class PeerClient:
         content: Any | None = None,  # noqa: ANN401 - JSON is any
         content_type: str = "application/json",
         token: str | None = None,
+        trace: Trace | None = None,
     ) -> Answer:
         """Send one request and read the whole answer; `form` is sent urlencoded, `content` as JSON of `content_type`.
 
@@ -71,14 +114,15 @@ class PeerClient:
             body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
         if body is not None:
             sent.setdefault("Content-Type", content_type)
-        trace = CURRENT.get()
         if trace is not None:
             sent |= trace.headers()
+        _SERVER.set(None)
         try:
             async with self._open().request(method, url, headers=sent, params=params, data=body, allow_redirects=False) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, response.headers, await response.read(), _peer(_SERVER.get()))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{method} {url.partition('?')[0]}: {str(error) or type(error).__name__}") from error
+            message = f"{method} {url.partition('?')[0]}: {str(error) or type(error).__name__}"
+            raise Unreachable(message, _refusal(error)) from error
 
     async def close(self) -> None:
         """Close every connection of the pool."""
@@ -88,11 +132,47 @@ class PeerClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = _Connector(
                 ssl=self._context, limit=100, ttl_dns_cache=10, resolver=_Resolver(self._connect_to), keepalive_timeout=60
             )
             self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=False)
+            self._session._retry_connection = False  # as aiohttp's own test client does: it would send a GET or PUT twice
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Gives no connection that the other side has closed: so nothing needs to be sent a second time."""
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:  # noqa: ANN401, ASYNC109 - as aiohttp
+        """Return a connection that was still open just now, and keep whose certificate it showed."""
+        for _ in range(TURNS):  # what the other side closed meanwhile is then known, and dropped from the pool
+            await asyncio.sleep(0)
+        connection = await super().connect(req, traces, timeout)
+        transport = connection.transport
+        shown = transport.get_extra_info("ssl_object") if transport is not None else None
+        _SERVER.set(shown.getpeercert(binary_form=True) if shown is not None else None)
+        return connection
+
+
+@lru_cache(maxsize=256)
+def _peer(der: bytes | None) -> Peer | None:
+    try:
+        return peer_from_der(der) if der is not None else None
+    except ValueError:  # a certificate without an identity of an organisation
+        return None
+
+
+def _refusal(error: BaseException) -> Reason | None:
+    """Return why TLS refused, when it did: from the alert of the other side, or from what this side found."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, ssl.SSLError):
+        found = getattr(found, "os_error", None) or found.__cause__ or found.__context__
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return reason_of_verification(found)
+    wording = str(found or error).upper().replace(" ", "_")
+    if "[SSL:" not in wording or "_ALERT_" not in wording:
+        return None
+    return next((reason for alert, reason in _ALERTS.items() if alert in wording), CERTIFICATE_INVALID)
 
 
 class _Resolver(AbstractResolver):

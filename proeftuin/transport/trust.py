@@ -163,10 +163,14 @@ def client_context(certificate: Path, key: Path, trust: Trust) -> ReloadingConte
     return ReloadingContext.of(server=False, build=build, stamp=lambda: (_stat(certificate), _stat(key), trust.stamp()))
 
 
+def reason_of_verification(error: ssl.SSLCertVerificationError) -> Reason:
+    """Return the reason from the catalogue for what OpenSSL found wrong with a certificate."""
+    return _VERIFY_REASONS.get(error.verify_code, CERTIFICATE_INVALID)
+
+
 def _explain(error: ssl.SSLError) -> HandshakeRefusal:
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = _VERIFY_REASONS.get(error.verify_code, CERTIFICATE_INVALID)
-        return HandshakeRefusal(reason, f"{error.verify_code} {error.verify_message}")
+        return HandshakeRefusal(reason_of_verification(error), f"{error.verify_code} {error.verify_message}")
     if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return HandshakeRefusal(CERTIFICATE_MISSING, "the peer did not return a certificate")
     return HandshakeRefusal(CERTIFICATE_INVALID, error.reason or "TLS handshake failed")

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 PATIENCE = 30.0  # seconds in which the others of the network start
 
 
-async def warm(client: PeerClient, origins: Iterable[str]) -> None:
+async def warm(client: Client, origins: Iterable[str]) -> None:
     """Open one connection to each of `origins`; one that does not answer in time is left for its first use."""
 
     async def open_(origin: str) -> None:

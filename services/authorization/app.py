@@ -43,7 +43,7 @@ from services.authorization.iwlz.point import Point
 from services.authorization.iwlz.scopes import IwlzScopes
 from services.authorization.iwlz.tokens import IwlzTokens
 
-PRUNE = 60.0  # seconds between two rounds in which old grants are forgotten
+PRUNE, SOME = 60.0, 500  # seconds between two rounds in which old grants are forgotten, and how many at once
 log = structlog.get_logger(__name__)
 
 
@@ -142,7 +142,8 @@ def _prune_in_the_background(service: Service) -> None:
         while True:
             for tenant in service.tenants.values():
                 try:
-                    await tenant.database.write(store.prune, service.clock.now() - timedelta(seconds=DAY))
+                    while await tenant.database.write(store.prune, service.clock.now() - timedelta(seconds=DAY), SOME) == SOME:
+                        pass  # whoever asks for a token comes in between: a write waits its turn
                 except Exception as error:  # noqa: BLE001 - it is tried again in the next round
                     log.warning("old grants not pruned", party=tenant.party.id, error=type(error).__name__)
             await asyncio.sleep(PRUNE)

@@ -16,7 +16,8 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHODS = ["tls_client_auth", "private_key_jwt"]
 LONGEST, SKEW = 60, 5  # seconds
 MAX_LENGTH = 8192
-_SIGNATURE_ONLY: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_sub": False}
+_SIGNATURE_ONLY: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_sub": False,
+                        "verify_jti": False}  # fmt: skip
 
 
 async def client_of(admission: Admission, issuer: Issuer, clients: Clients, form: dict[str, str]) -> Party:
@@ -27,9 +28,9 @@ async def client_of(admission: Admission, issuer: Issuer, clients: Clients, form
     assertion = form.get("client_assertion")
     client = party_of(admission, issuer, form.get("client_id") or (admission.peer.client_id if assertion is not None else None))
     if assertion is not None or "client_assertion_type" in form:
-        if form.get("client_assertion_type") != ASSERTION_TYPE or assertion is None:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise Refused(CLIENT_ASSERTION, f"client_assertion comes with client_assertion_type {ASSERTION_TYPE}")
-        await _check_assertion(assertion, client, issuer, clients)
+        await _check_assertion(assertion or "", client, issuer, clients)
     return client
 
 
@@ -54,9 +55,9 @@ async def _check_assertion(raw: str, client: Party, issuer: Issuer, clients: Cli
         key = clients.key(client, header.get("kid"))
         if key is None:
             raise Refused(CLIENT_ASSERTION, f"{client.client_id} registered no key with the assertion's kid")
-        if header.get("alg") not in ALGORITHMS or key.algorithm_name != header["alg"]:
-            raise Refused(CLIENT_ASSERTION, "alg is not the one of the registered key")
-        claims: dict[str, Any] = jwt.decode(raw, key.key, algorithms=[header["alg"]], options=_SIGNATURE_ONLY)
+        if key.algorithm_name not in ALGORITHMS:
+            raise Refused(CLIENT_ASSERTION, f"the registered key is not for one of {' '.join(ALGORITHMS)}")
+        claims: dict[str, Any] = jwt.decode(raw, key.key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY)
         named = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
         expires, jti = float(claims["exp"]), claims["jti"]
         begins = max(float(claims.get("nbf", 0)), float(claims.get("iat", 0)))
@@ -64,8 +65,8 @@ async def _check_assertion(raw: str, client: Party, issuer: Issuer, clients: Cli
         raise Refused(CLIENT_ASSERTION, "the assertion is no JWT with the claims of RFC 7523 §3, or its signature fails") from error
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
         raise Refused(CLIENT_ASSERTION, "iss and sub must both be the client_id")
-    if not {issuer.url, f"{issuer.url}/token"} & {each for each in named if isinstance(each, str)}:
-        raise Refused(CLIENT_ASSERTION, f"aud must be {issuer.url} or its token endpoint")
+    if not {issuer.url, f"{issuer.url}/token", f"{issuer.url}/par"} & {each for each in named if isinstance(each, str)}:
+        raise Refused(CLIENT_ASSERTION, f"aud must be {issuer.url}, or the endpoint of it that is asked")
     moment = now.timestamp()
     if not (begins - SKEW <= moment < expires + SKEW) or not expires <= moment + LONGEST + SKEW:
         raise Refused(CLIENT_ASSERTION, f"the assertion is not valid now, or for longer than {LONGEST} seconds")

@@ -161,7 +161,7 @@ def as_json(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (shown | moments).items() if value not in (None, [])}
 
 
-def prune(connection: sa.Connection, before: datetime, most: int = 5000) -> int:
+def prune(connection: sa.Connection, before: datetime, most: int) -> int:
     """Forget at most `most` grants that expired before a moment, and ends that no grant can stand on any more; returns how many."""
     old = [row.jti for row in connection.execute(_OLD, {"before": int(before.timestamp()), "most": most})]
     if old:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from proeftuin.fhir import repository
+from proeftuin.fhir.bundle import bsns_of
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
 from proeftuin.fhir.search import Pairs, Search, parse
@@ -73,7 +74,7 @@ def read_export(bundle: dict[str, Any]) -> list[dict[str, Any]]:
         if own in places:
             issues.append(_issue(f"Bundle.entry[{place}].resource.id", "an id of its own: another entry has the same"))
         places[full_url] = places[own] = own
-        if kind == "Patient" and len(_bsns_of(resource)) != 1:
+        if kind == "Patient" and len(bsns_of(resource)) != 1:
             issues.append(_issue(f"Bundle.entry[{place}].resource.identifier", f"one identifier of {BSN_SYSTEM}"))
         taken.append((place, resource))
     taken = [(place, _relative(resource, places)) for place, resource in taken]
@@ -91,9 +92,9 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
     stored: list[dict[str, Any]] = []
     for place, resource in enumerate(resources):
         if resource["resourceType"] == "Patient":
-            (bsn,) = _bsns_of(resource)
+            (bsn,) = bsns_of(resource)
             before = repository.read(connection, "Patient", resource["id"])
-            if find_patient(connection, bsn) not in (None, resource["id"]) or (before and _bsns_of(before) != {bsn}):
+            if find_patient(connection, bsn) not in (None, resource["id"]) or (before and bsns_of(before) != [bsn]):
                 raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.id", "the id that the client has in this source")])
             stored.append(repository.put(connection, resource, now))
     people = {resource["id"] for resource in stored}
@@ -107,19 +108,18 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
     return stored
 
 
-def bsns(connection: sa.Connection, resources: list[dict[str, Any]]) -> list[str]:
-    """Return the BSNs of the clients whom resources are about, or were about until now: Patients among them, or of this source."""
+def clients_of(connection: sa.Connection, resources: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return for each resource the BSNs of whom it is about, or was until now: of Patients among them, or of this source."""
     people = {f"Patient/{each['id']}": each for each in resources if each["resourceType"] == "Patient"}
+
+    def about(resource: dict[str, Any]) -> set[str]:
+        subject = resource.get("subject", {}).get("reference")
+        if subject is not None and subject not in people:
+            people[subject] = repository.read(connection, "Patient", subject.removeprefix("Patient/")) or {}
+        return {*bsns_of(resource), *bsns_of(people.get(subject, {}))}
+
     before = [repository.read(connection, each["resourceType"], each["id"]) or {} for each in resources]
-    for subject in {each["subject"]["reference"] for each in [*resources, *before] if "subject" in each} - people.keys():
-        people[subject] = repository.read(connection, "Patient", subject.removeprefix("Patient/")) or {"resourceType": "Patient"}
-    return sorted({bsn for person in people.values() for bsn in _bsns_of(person)})
-
-
-def _bsns_of(resource: dict[str, Any]) -> set[str]:
-    if resource["resourceType"] != "Patient":
-        return set()
-    return {each["value"] for each in resource.get("identifier", []) if each.get("system") == BSN_SYSTEM and "value" in each}
+    return [tuple(sorted(about(now) | about(then))) for now, then in zip(resources, before, strict=True)]
 
 
 def _relative(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401 - JSON is any

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission
+from proeftuin.audit.calling import About
 from proeftuin.parties import Party
 from proeftuin.reasons import TOKEN_REVOKED, UNKNOWN_CLIENT, UPSTREAM, Refused
 from proeftuin.tenant import Tenant
 from proeftuin.transport.client import Unreachable
 
 CATEGORY = {"Patient": "Patient", "Condition": "Condition", "MedicationRequest": "MedicationRequest", "CarePlan": "Episode"}
+
+
+def told(admission: Admission) -> About:
+    """Return what the token says of a call that is made for its sake."""
+    token = admission.token
+    patients = (token.patient,) if token.patient else ()
+    return About(patients, token.grant.person, token.grant.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,9 @@ class Source:
     async def check_live(self, admission: Admission) -> None:
         """Raise Refused(TOKEN_REVOKED) unless the party's authorization server still stands for the token (RFC 7662)."""
         try:
-            answer = await self.tenant.client.request("POST", f"{self.issuer}/introspect", form={"token": admission.token.raw})
+            answer = await self.tenant.client.request(
+                "POST", f"{self.issuer}/introspect", about=told(admission), form={"token": admission.token.raw}
+            )
             active = answer.status == 200 and answer.json().get("active")
         except (Unreachable, ValueError) as error:
             raise Refused(UPSTREAM, f"the authorization server did not say whether the token holds: {error}") from error

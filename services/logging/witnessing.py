@@ -14,7 +14,7 @@ from proeftuin.storage.secrets import secret
 from proeftuin.transparency import cosignature, merkle
 from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import hash_at
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 from services.logging import store
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class Witnessing:
     """
 
     database: Database
-    client: PeerClient
+    client: Client
     witness: str
     pinned: Path
     alarm: str | None = None

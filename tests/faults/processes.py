@@ -11,7 +11,7 @@ from typing import Any
 
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.sandbox.home import Home
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -59,7 +59,7 @@ def batch(events: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "batch", "entry": entries}
 
 
-async def answers(client: PeerClient, url: str) -> None:
+async def answers(client: Client, url: str) -> None:
     """Wait until an instance answers."""
     while True:
         try:

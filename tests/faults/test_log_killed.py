@@ -11,7 +11,7 @@ from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.log_verification import verify
 from proeftuin.sandbox.seeding import care_system
 from proeftuin.tokens.client import TokenClient
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 from tests.faults.processes import Processes, answers, batch, event, new_id
 
 ROUNDS = int(os.environ.get("PROEFTUIN_KILL_ROUNDS", "30"))
@@ -20,7 +20,7 @@ LARGEST_BATCH = 5
 PARTY = "ziekenhuis-de-linde"
 
 
-async def send(client: PeerClient, url: str, tokens: TokenClient, home: Home, acknowledged: set[str], stop: asyncio.Event) -> None:
+async def send(client: Client, url: str, tokens: TokenClient, home: Home, acknowledged: set[str], stop: asyncio.Event) -> None:
     """Send events and batches; what got no answer is repeated under the same ids, as an outbox does."""
     chance = random.Random(len(acknowledged))
     while not stop.is_set():

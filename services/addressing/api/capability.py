@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,12 +12,10 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import FHIR_JSON, fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import READ
 from proeftuin.fhir.schema import CANONICAL
 from proeftuin.fhir.search import COMMON, MAXIMUM_COUNT, SEARCH_PARAMETERS
 from services.addressing.content import PROFILES
 
-CAPABILITIES = replace(READ, subtype=READ.subtype | {"code": "capabilities"}, profile=None)  # BALP profiles no such event
 _INTERACTIONS = {  # method and path after /fhir/[type] -> code of restful-interaction
     ("GET", ""): "search-type", ("POST", "/_search"): "search-type", ("GET", "/_history"): "history-type",
     ("GET", "/{}"): "read", ("GET", "/{}/_history/{}"): "vread", ("PUT", "/{}"): "update",
@@ -32,7 +29,7 @@ def router(routers: Sequence[APIRouter], base_url: str, date: str) -> APIRouter:
     content = statement([route for each in routers for route in each.routes if isinstance(route, APIRoute)], base_url, date)
 
     @routes.get("/fhir/metadata")
-    @require(event=CAPABILITIES)
+    @require()
     async def metadata(admission: Admitted) -> Response:  # noqa: ARG001 - every handler is admitted
         """What this directory can do."""
         return fhir_response(content)

@@ -1,7 +1,5 @@
 """ITI-91-NL: what changed of a type, by which a replica stays up to date."""
 
-from dataclasses import replace
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -9,14 +7,12 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import SEARCH
+from proeftuin.audit.events import HISTORY
 from proeftuin.fhir import bundle, repository
 from proeftuin.fhir.search import date_range, parse
 from proeftuin.reasons import PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.addressing.api.asked import base_url, pairs, query, self_url, synchronised
 from services.addressing.content import PROFILES
-
-HISTORY = replace(SEARCH, subtype=SEARCH.subtype | {"code": "history-type"}, profile=None)  # BALP profiles no history
 
 
 def router() -> APIRouter:

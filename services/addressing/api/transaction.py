@@ -9,7 +9,8 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import FHIR_JSON, fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import TRANSACTION
+from proeftuin.audit.events import TRANSACTION, UPDATE
+from proeftuin.audit.record import Entry
 from proeftuin.reasons import INSUFFICIENT_SCOPE, Refused
 from services.addressing import store
 from services.addressing.api.asked import base_url
@@ -27,6 +28,7 @@ def router() -> APIRouter:
         """A transaction-response with an ETag for each entry; each entry needs the scope of its type."""
         entries = from_transaction(await admission.json_object(), base_url(admission))
         admission.record.data = [{"reference": entry.place} for entry in entries]
+        admission.record.entries = [Entry(UPDATE, (), entry.place) for entry in entries]
         lacking = {scope(entry.resource["resourceType"]) for entry in entries} - admission.token.grant.scopes
         if lacking:
             raise Refused(INSUFFICIENT_SCOPE, f"an entry needs scope {' and '.join(sorted(lacking))}")

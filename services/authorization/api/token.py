@@ -22,6 +22,7 @@ from proeftuin.reasons import INVALID_REQUEST, UNSUPPORTED_GRANT_TYPE, Refused
 from proeftuin.tokens.access_token import AccessToken, Confirmation
 from services.authorization import authentication
 from services.authorization.clients import Clients
+from services.authorization.details import Details
 from services.authorization.grants import GrantRequest
 from services.authorization.issuer import Issuer
 
@@ -83,7 +84,7 @@ async def proven(admission: Admission) -> Confirmation:
 
 
 def answer(issuer: Issuer, given: AccessToken, added: Mapping[str, Any]) -> Response:
-    """Return the answer of RFC 6749 §5.1, with what the protocol adds."""
+    """Return the answer of RFC 6749 §5.1 with what was granted of the details, and what the protocol adds."""
     now = int(issuer.tenant.clock.now().timestamp())
     content: dict[str, Any] = {
         "access_token": given.raw,
@@ -92,6 +93,8 @@ def answer(issuer: Issuer, given: AccessToken, added: Mapping[str, Any]) -> Resp
         "scope": " ".join(sorted(given.grant.scopes)),
         **added,
     }
+    if granted := Details(given.grant.patient, given.grant.purpose).as_json():
+        content["authorization_details"] = granted  # RFC 9396 §7
     headers = {"Cache-Control": "no-store"}
     if given.grant.confirmation.scheme == "DPoP":
         headers[possession.NONCE_HEADER] = issuer.tenant.nonces.new(issuer.tenant.clock.real())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proeftuin.parties import Party
-from proeftuin.reasons import INVALID_REQUEST, SCOPE_WIDER, SUBJECT_TOKEN, UNKNOWN_CLIENT, Refused
+from proeftuin.reasons import INVALID_REQUEST, RESOURCE_UNKNOWN, SCOPE_WIDER, SUBJECT_TOKEN, UNKNOWN_CLIENT, Refused
 from proeftuin.tokens.access_token import AccessToken, check_binding
 from services.authorization import details
 from services.authorization.api.token import Asked
@@ -41,13 +41,16 @@ async def read(asked: Asked) -> tuple[GrantRequest, Mapping[str, Any]]:
     principal = issuer.known_clients.get(grant.acts_for)
     if principal is None:
         raise Refused(UNKNOWN_CLIENT, f"{grant.acts_for} is no party of this network")
+    targets = {form[name] for name in ("resource", "audience") if form.get(name)} or {grant.audience}
+    if len(targets) > 1:
+        raise Refused(RESOURCE_UNKNOWN, "resource and audience name two targets, and a token is for one")
     passed_on = client.client_id != grant.client_id
     request = GrantRequest(
         door=GRANT_TYPE,
         client=client,
         confirmation=asked.confirmation,
         scopes=scopes,
-        resource=form.get("resource") or form.get("audience") or grant.audience,
+        resource=targets.pop(),
         patient=grant.patient,
         purpose=grant.purpose,
         lifetime=wanted.lifetime,

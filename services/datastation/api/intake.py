@@ -7,7 +7,8 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import TRANSACTION
+from proeftuin.audit.events import TRANSACTION, UPDATE
+from proeftuin.audit.record import Entry
 from proeftuin.reasons import MALFORMED, Refused
 from services.datastation import records
 
@@ -26,7 +27,12 @@ def router() -> APIRouter:
         if bundle.get("resourceType") != "Bundle":
             raise Refused(MALFORMED, "the body is no Bundle")
         resources = records.read_export(bundle)
-        admission.record.patients = await admission.tenant.database.read(records.bsns, resources)
+        clients = await admission.tenant.database.read(records.clients_of, resources)
+        admission.record.patients = sorted({bsn for each in clients for bsn in each})
+        admission.record.entries = [
+            Entry(UPDATE, about, f"{resource['resourceType']}/{resource['id']}")
+            for resource, about in zip(resources, clients, strict=True)
+        ]
         stored = await admission.write(records.store, resources, admission.tenant.clock.now())
         answers = [
             {

@@ -13,6 +13,7 @@ from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import CREATE, DELETE, READ, TRANSACTION
+from proeftuin.audit.record import Entry
 from proeftuin.reasons import INSUFFICIENT_SCOPE, MALFORMED, NOT_FOUND, PARTY_MISMATCH, Refused
 from services.localization import store
 from services.localization.lists import read_list, write_list
@@ -32,7 +33,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
         """Register one category on one client."""
         registration, token = read_list(await admission.json_object(), admission.peer)
         evaluation = pseudonyms.open(token)
-        _note(admission, [registration])
+        _note(admission, registration)
         await admission.write(store.add, registration, evaluation, admission.tenant.clock.now())
         location = f"{admission.tenant.audience}/fhir/List/{registration.id}"
         return fhir_response(write_list(registration), 201, {"Location": location})
@@ -44,7 +45,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
         found = await admission.tenant.database.read(store.read, list_id, _custodian(admission))
         if found is None:
             raise Refused(NOT_FOUND, "the caller has no registration with this id")
-        _note(admission, [found])
+        _note(admission, found)
         return fhir_response(write_list(found))
 
     @routes.delete("/fhir/List/{list_id}")
@@ -66,7 +67,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
         if len(entries) > LARGEST:
             raise Refused(MALFORMED, f"a transaction has at most {LARGEST} entries")
         steps = [_step(admission, pseudonyms, entry) for entry in entries]
-        _note(admission, [step[0] for step in steps if isinstance(step, tuple)])
+        admission.record.entries = [_entry(step) for step in steps]
         answers = await admission.write(_apply, steps, _custodian(admission), admission.tenant.clock.now())
         return fhir_response({"resourceType": "Bundle", "type": "transaction-response", "entry": answers})
 
@@ -87,6 +88,12 @@ def _step(admission: Admission, pseudonyms: Pseudonyms, entry: Any) -> Step:  # 
         _need(admission, "nvi:delete")
         return url.removeprefix("List/")
     raise Refused(MALFORMED, "an entry is POST List with a resource, or DELETE List/<id>")
+
+
+def _entry(step: Step) -> Entry:
+    if isinstance(step, str):
+        return Entry(DELETE, (), f"List/{step}")
+    return Entry(CREATE, (), f"List/{step[0].id}", {"category": step[0].code})
 
 
 def _need(admission: Admission, scope: str) -> None:
@@ -119,6 +126,6 @@ def _custodian(admission: Admission) -> str:
     return admission.peer.ura
 
 
-def _note(admission: Admission, registrations: list[store.Registration]) -> None:
-    admission.record.data = [{"reference": f"List/{registration.id}"} for registration in registrations]
-    admission.record.details["category"] = " ".join(sorted({registration.code for registration in registrations}))
+def _note(admission: Admission, registration: store.Registration) -> None:
+    admission.record.data = [{"reference": f"List/{registration.id}"}]
+    admission.record.details["category"] = registration.code

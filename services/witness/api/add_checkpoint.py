@@ -24,7 +24,7 @@ from proeftuin.reasons import (
 )
 from proeftuin.transparency import cosignature, merkle
 from proeftuin.transparency.checkpoint import Checkpoint, CheckpointError, parse_verifier, verify
-from proeftuin.transport.client import PeerClient, Unreachable
+from proeftuin.transport.client import Client, Unreachable
 from proeftuin.transport.tracing import Trace
 from services.witness import store
 from services.witness.request import Request, read
@@ -119,7 +119,7 @@ def _prove(old: Checkpoint, new: Checkpoint, proof: list[bytes]) -> None:
         raise merkle.ProofError("an empty log is extended without a proof")
 
 
-async def _key_of(client: PeerClient, logging: str, origin: str) -> str:
+async def _key_of(client: Client, logging: str, origin: str) -> str:
     """Ask the log for its key line, once: from then on it is pinned."""
     try:
         answer: Any = await client.request("GET", f"{logging}/key")

@@ -6,7 +6,7 @@ from tests.unit.services.addressing.directory import ENDPOINT, HOSPITAL, ORGANIZ
 
 pytestmark = pytest.mark.anyio
 READS = [
-    ("GET", "/fhir/metadata", "capabilities"),
+    ("GET", "/fhir/metadata", "110132"),
     *(("GET", f"/fhir/{kind}", "search-type") for kind in ("Organization", "Endpoint")),
     *(("POST", f"/fhir/{kind}/_search", "search-type") for kind in ("Organization", "Endpoint")),
     *(("GET", f"/fhir/{kind}/_history", "history-type") for kind in ("Organization", "Endpoint")),

@@ -39,9 +39,12 @@ async def test_entries_are_written_together_and_answered_in_their_order(director
         "Endpoint/e/_history/1", f"Organization/{VENDOR}/_history/1",
     ]  # fmt: skip
     assert {(each["response"]["status"], each["response"]["etag"]) for each in bundle["entry"]} == {("201 Created", 'W/"1"')}
-    (event,) = await directory.logged()
-    assert (event["subtype"][0]["code"], event["outcome"]) == ("transaction", "0")
-    assert entities(event) == ["Endpoint/e", f"Organization/{VENDOR}"]
+    whole, *parts = await directory.logged()
+    assert (whole["subtype"][0]["code"], whole["outcome"]) == ("transaction", "0")
+    assert entities(whole) == ["Endpoint/e", f"Organization/{VENDOR}"]
+    assert [(part["subtype"][0]["code"], entities(part)) for part in parts] == [
+        ("update", ["Endpoint/e"]), ("update", [f"Organization/{VENDOR}"]),
+    ]  # fmt: skip
 
 
 async def test_a_cutover_is_one_transaction(filled: Directory) -> None:

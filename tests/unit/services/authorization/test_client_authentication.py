@@ -4,8 +4,12 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from proeftuin.parties import Party
+from proeftuin.pki.identity import peer_from_der
 from services.authorization.authentication import MAX_LENGTH
 from tests.harness import BASE
 from tests.unit.services.authorization.servers import ASSERTION_TYPE, HOSPITAL, PORTAL, THIEF, Servers
@@ -69,7 +73,7 @@ async def test_half_an_assertion_is_none(servers: Servers) -> None:
     assert (await refusal(servers, form | {"client_assertion_type": "saml"}))[0] == "client_assertion"
     assert (await refusal(servers, {"client_assertion_type": ASSERTION_TYPE}))[0] == "client_assertion"
     assert (await refusal(servers, form | {"client_assertion": "x.y.z"}))[0] == "client_assertion"
-    assert (await refusal(servers, form | {"client_assertion": "x" * (MAX_LENGTH + 1)}))[0] == "client_assertion"
+    assert (await refusal(servers, servers.assertion(filler="x" * MAX_LENGTH)))[0] == "client_assertion"
 
 
 async def test_the_algorithm_is_that_of_the_registered_key(servers: Servers) -> None:
@@ -78,6 +82,24 @@ async def test_the_algorithm_is_that_of_the_registered_key(servers: Servers) -> 
     for algorithm, key in (("HS256", "x" * 32), ("none", ""), ("ES384", ec.generate_private_key(ec.SECP384R1()))):
         forged = jwt.encode(known, key, algorithm=algorithm, headers={"kid": kid})
         assert (await refusal(servers, servers.assertion() | {"client_assertion": forged}))[0] == "client_assertion", algorithm
+
+
+async def test_a_registered_key_of_a_weaker_kind_is_not_used(servers: Servers) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "rsa"}
+    known = jwt.decode(servers.assertion()["client_assertion"], options={"verify_signature": False})
+    for algorithm, outcome in (("RS256", "client_assertion"), ("PS256", "given")):
+        servers.register(HOSPITAL, jwks={"keys": [jwk | {"alg": algorithm}]})
+        signed = jwt.encode(known, key, algorithm=algorithm, headers={"kid": "rsa"})
+        assert (await refusal(servers, servers.assertion() | {"client_assertion": signed}))[0] == outcome
+
+
+async def test_a_certificate_of_nobody_that_the_network_knows(servers: Servers) -> None:
+    stranger = Party("vreemd", "Ziekenhuis Vreemd", "ziekenhuis", ura="90000998")
+    issued = servers.authority.issue(stranger, folder=servers.folder / "stranger")
+    leaf = x509.load_pem_x509_certificate(issued.certificate.read_bytes())
+    servers._peers["vreemd"] = peer_from_der(leaf.public_bytes(Encoding.DER))
+    assert (await refusal(servers, {"client_id": "ura:90000998"}, "vreemd"))[0] == "unknown_client"
 
 
 async def test_keys_that_change_count_at_once(servers: Servers) -> None:

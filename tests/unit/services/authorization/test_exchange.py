@@ -1,18 +1,23 @@
 """Token exchange (RFC 8693) can only narrow, and what was exchanged dies with its original."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.harness import BASE
+from services.authorization.app import create_app
+from tests.harness import BASE, PARTIES
 from tests.unit.services.authorization.servers import (
     ACCESS_TOKEN,
+    CLIENT,
     EXCHANGE,
     HOLDER,
     HOSPITAL,
     OTHER,
+    PORTAL,
     STATION,
     THIEF,
     Servers,
@@ -41,7 +46,7 @@ async def test_a_narrower_token_for_a_shorter_time(servers: Servers) -> None:
     answer = await exchange(servers, token, scope="patient/Patient.rs", authorization_details=details(expires_in=30))
     assert answer.json() | {"access_token": ""} == {
         "access_token": "", "token_type": "Bearer", "expires_in": 30, "scope": "patient/Patient.rs",
-        "issued_token_type": ACCESS_TOKEN,
+        "issued_token_type": ACCESS_TOKEN, "authorization_details": json.loads(details()),
     }  # fmt: skip
     before, after = claims_of(token), claims_of(answer.json()["access_token"])
     assert {name: after[name] for name in ("sub", "client_id", "aud", "extensions", "cnf")} == {
@@ -78,6 +83,7 @@ async def test_what_an_exchange_refuses(servers: Servers) -> None:
         ("scope_wider", "invalid_scope", {"scope": "patient/MedicationRequest.rs"}),
         ("resource_unknown", "invalid_target", {"resource": BASE}),
         ("resource_unknown", "invalid_target", {"audience": BASE}),
+        ("resource_unknown", "invalid_target", {"audience": BASE, "resource": STATION}),
         ("subject_token", "invalid_request", {"authorization_details": details(OTHER)}),
         ("subject_token", "invalid_request", {"authorization_details": details(purpose_of_use="HRESCH")}),
         ("subject_token", "invalid_request", {"subject_token": national}),
@@ -99,6 +105,25 @@ async def test_a_stolen_token_is_not_exchanged(servers: Servers) -> None:
     bound = (await servers.records(headers=None)).json()["access_token"]
     servers._peers.pop(HOSPITAL)  # the same party, with another certificate
     assert (await exchange(servers, bound)).json()["reason"] == "subject_token"
+
+
+async def test_the_party_exchanges_only_what_is_for_its_own_source(servers: Servers) -> None:
+    statement = (await servers.log_in(PORTAL, "vws", client=CLIENT)).json()["id_token"]
+    token = await servers.ask(
+        PORTAL, at=HOLDER, scope="patient/Grant.rd", resource=f"{BASE}/oauth2/{HOLDER}", id_token=statement,
+        authorization_details=details(purpose_of_use="PATRQT"),
+    )  # fmt: skip
+    assert (await exchange(servers, token.json()["access_token"], HOLDER)).json()["reason"] == "subject_token"
+
+
+async def test_for_who_left_the_network_nobody_acts_any_more(servers: Servers, tmp_path: Path) -> None:
+    token = await original(servers)
+    without = tmp_path / "parties.toml"
+    without.write_text(PARTIES.read_text().replace('ura = "90000101"', 'ura = "90000997"'))
+    settings = servers.settings.model_copy(update={"parties": without})
+    async with servers.running(create_app(settings, servers.app.state.service.wiring)):
+        answer = await exchange(servers, token, HOLDER)
+    assert (answer.json()["reason"], "ura:90000101" in answer.json()["error_description"]) == ("unknown_client", True)
 
 
 async def test_a_key_bound_token_is_exchanged_with_its_key_alone(servers: Servers) -> None:

@@ -86,11 +86,11 @@ def test_what_is_old_is_forgotten_and_what_is_not_stays(engine: sa.Engine) -> No
     end(engine, CONSENT, "Consent/9")
     with engine.begin() as connection:
         last = store.newest_end(connection)
-        assert store.prune(connection, NOW + timedelta(seconds=11)) == 1
+        assert store.prune(connection, NOW + timedelta(seconds=11), 10) == 1
         assert store.read(connection, old) is None
         assert store.standing(connection, old) == ([], False)
         assert [row.id for row in connection.execute(sa.select(store.ends.c.id))] == [young]
-        assert store.prune(connection, NOW + timedelta(seconds=11)) == 0
+        assert store.prune(connection, NOW + timedelta(seconds=11), 10) == 0
     assert not lives(engine, young), "an end stays as long as a grant stands on it"
     end(engine, CONSENT, "Consent/1")
     with engine.begin() as connection:

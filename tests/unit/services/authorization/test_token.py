@@ -161,6 +161,14 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
 
 
 @pytest.mark.anyio
+async def test_where_nobody_is_registered_nobody_signs_an_assertion(harness: Harness) -> None:
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    signed = SigningKeys(harness.folder / "client", harness.clock).sign({"iss": "ura:90000101"}, typ="JWT")
+    answer = await ask(harness, client_assertion=signed, client_assertion_type=kind)
+    assert (answer.json()["reason"], answer.status_code) == ("client_assertion", 401)
+
+
+@pytest.mark.anyio
 async def test_a_parameter_that_stands_there_twice(harness: Harness) -> None:
     form = f"grant_type=client_credentials&client_id=ura:90000101&scope=nvi:localize&scope=nvi:localize&resource={BASE}"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -44,7 +44,7 @@ async def witness(logbook: Logbook, tmp_path: Path) -> AsyncIterator[Harness]:
 
 @pytest.fixture
 def witnessing(logbook: Logbook, witness: Harness) -> Witnessing:
-    return Witnessing(logbook.app.state.service.operator.database, Wire(witness, REGISTER), BASE, logbook.secrets / "cosigner")  # type: ignore[arg-type] # see Wire
+    return Witnessing(logbook.app.state.service.operator.database, Wire(witness, REGISTER), BASE, logbook.secrets / "cosigner")
 
 
 async def test_the_newest_checkpoint_is_cosigned_and_shown_with_the_overview(
