@@ -1,4 +1,4 @@
-"""Measure policy engines on rules like ours: 1, 10 and 100 of them, each bounding a filter to a claim, attributes to a matrix, a day.
+"""Measure policy engines on rules like ours: 1, 10 and 100, each bounding a filter to a claim, attributes to a matrix, a day.
 
 `python -m benchmarks.policies`. Rego (regopy) is a requirement; Cedar is measured where cedarpy is installed, which none is.
 A decision names every rule that fails, in both engines; the two must agree on all of the sample before anything is timed.

@@ -63,6 +63,7 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("GET", "/jwks", UNLOGGED),
     ("GET", "/.well-known/.*", UNLOGGED),
     ("POST", "/decisions", events.DECISION),
+    ("POST", "/access/v1/evaluations?|/v1/data/.+|/pdp|/explain|/netwerkmodel/v3/pep", events.POLICY_DECISION),
     ("POST", "/evaluate", events.EVALUATION),
     ("POST", "/oprf/eval", events.EVALUATION),
     ("PUT", "/recipients/[^/]+", events.UPDATE),

@@ -90,7 +90,7 @@ def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
     """Return the doors of the decision point, and at the national server those of the iWlz network (VECOZO's place in it)."""
     tenant, settings = service.operator, service.settings.iwlz
     issuer = issuers[tenant.party.id]
-    decisions = Decisions(service.clock, Bemiddelingsregister(tenant.client, settings.bemiddelingsregister))
+    decisions = Decisions(service.clock, Bemiddelingsregister(tenant.client.peers, settings.bemiddelingsregister))
     service.checks["policies"] = decisions.policies.health
     mandates = Mandates(lambda: decisions.policies.current().documents["mandates"], service.clock)
     issuer.holds[MANDATE] = mandates.holds

@@ -50,7 +50,8 @@ async def _pass_on(admission: Admission, claims: dict[str, Any], body: bytes, *,
     headers = {name: asked[name] for name in _PASSED if name in asked}
     headers["claims"] = json.dumps(claims, separators=(",", ":"))
     try:
-        answer = await admission.tenant.client.request("POST", str(claims["aud"]), headers=headers, body=body)
+        peers = admission.tenant.client.peers  # the event of this request tells of the call: audience, decision and status
+        answer = await peers.request("POST", str(claims["aud"]), headers=headers, body=body, trace=admission.trace.child())
     except Unreachable as error:
         status = 504 if "time" in str(error).lower() else 502
         text = "The resource server gave no answer in time" if status == 504 else "The resource server could not be reached"

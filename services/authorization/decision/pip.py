@@ -25,7 +25,10 @@ _ZORGKANTOOR = """query Zorgkantoor($indicatie: UUID, $wie: String) {
 
 
 class Bemiddelingsregister:
-    """Asks the register at `url`, over the certificate of `client`; without a `url` nothing is answered."""
+    """Asks the register at `url`, over the certificate of `client`; without a `url` nothing is answered.
+
+    The calls are not events of their own: that of the decision tells which rules asked.
+    """
 
     def __init__(self, client: PeerClient, url: str) -> None:
         self._client, self._url = client, url

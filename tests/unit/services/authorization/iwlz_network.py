@@ -42,7 +42,7 @@ class Network(Harness):
         self.passed: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.related = True
         self.down: str | None = None
-        self.app.state.service.operator.client.request = self._resource_server
+        self.app.state.service.operator.client.peers.request = self._resource_server
 
     async def _resource_server(self, method: str, url: str, **sent: Any) -> Answer:
         assert method == "POST"
