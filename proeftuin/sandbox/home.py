@@ -17,7 +17,7 @@ from proeftuin.pki.authority import Authority
 from proeftuin.pki.export import export_pkcs12
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
-from proeftuin.settings import ServiceSettings, TenantSettings, database_name
+from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
 from proeftuin.storage.roles import provision
 from proeftuin.storage.secrets import secret
 from proeftuin.tokens.keys import jwk_of
@@ -185,6 +185,7 @@ class Home:
             tenants=tenants,
             network=layout.network,
             clock=Path("../../shared/clock"),
+            iwlz=Iwlz(profile_by_request=True),
             clients=Path("../../shared/clients") if instance.service == "authorization" else None,
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))

@@ -4,11 +4,15 @@ import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
 
+from proeftuin import consent_question, parties
 from proeftuin.access.rendering import oauth
+from proeftuin.identifiers import URA_SYSTEM
+from proeftuin.reasons import NO_CONSENT, UNKNOWN_CLIENT, Refused
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings, TenantSettings
 from proeftuin.storage.secrets import secret
@@ -28,6 +32,7 @@ from services.authorization.api import (
     iwlz_token,
     login,
     metadata,
+    pdp,
     revocation,
     token,
     token_exchange,
@@ -35,6 +40,7 @@ from services.authorization.api import (
 from services.authorization.clients import Clients
 from services.authorization.decision.evaluation import Evaluator
 from services.authorization.decision.iwlz import Decisions
+from services.authorization.decision.knooppunt import KnooppuntDecisions, Permits
 from services.authorization.decision.pip import Bemiddelingsregister
 from services.authorization.grants import CERTIFICATE, MANDATE
 from services.authorization.issuer import DAY, Issuer
@@ -96,10 +102,31 @@ def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
     issuer.holds[MANDATE] = mandates.holds
     tokens = IwlzTokens(tenant.secrets, service.clock)
     point = Point(decisions, tokens, issuer, settings)
-    doors = [evaluation.router(Evaluator(decisions, settings.profile), service.settings.base_url), decision.router(point)]
+    fhir = KnooppuntDecisions(_permits(service, issuer))
+    service.checks["fhir policies"] = fhir.policies.health
+    doors = [
+        pdp.router(fhir),
+        decision.router(point),
+        evaluation.router(Evaluator(decisions, settings.profile), service.settings.base_url),
+    ]
     if issuer.url == service.settings.network.issuer:
         doors += [iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates), iwlz_pep.router(point)]
     return doors
+
+
+def _permits(service: Service, issuer: Issuer) -> Permits:
+    """Return the closed question to consent, where Mitz stands in the knooppunt."""
+
+    async def permits(bsn: str, asked: dict[str, Any]) -> None:
+        ura, kind = asked["subject"]["organization"]["ura"], asked["resource"]["type"]
+        user = service.seed.by_identifier(URA_SYSTEM, ura) if isinstance(ura, str) else None
+        if user is None:
+            raise Refused(UNKNOWN_CLIENT, "organization_ura is no party of this network")
+        if kind not in parties.CATEGORIES:
+            raise Refused(NO_CONSENT, f"consent knows no category {kind}")
+        await consent_question.ask(issuer.tenant, issuer.consent, bsn, user, None, [kind], "TREAT")
+
+    return permits
 
 
 def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningKeys], rules: list[policies.ScopePolicy]) -> Issuer:
