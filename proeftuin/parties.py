@@ -79,7 +79,10 @@ class SeedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """An organisation in the network; `hosted_by` is the vendor that runs its services, if any."""
+    """An organisation in the network; `hosted_by` is the vendor that runs its services, if any.
+
+    `shows_names`: whether it lets clients see which of its professionals looked, by name (else by role alone).
+    """
 
     id: str
     name: str
@@ -91,6 +94,7 @@ class Party:
     agb: str | None = None
     kvk: str | None = None
     hosted_by: str | None = None
+    shows_names: bool = False
 
     @property
     def client_id(self) -> str:
@@ -258,6 +262,10 @@ def _value(name: str, value: object, place: str) -> Any:  # noqa: ANN401 - goes 
     if name == "birth_date":
         if type(value) is not date:
             raise SeedError(f"{place}: birth_date is a date without quotes, as in 1938-04-12")
+        return value
+    if name == "shows_names":
+        if not isinstance(value, bool):
+            raise SeedError(f"{place}: {name} is true or false")
         return value
     if not isinstance(value, str):
         raise SeedError(f"{place}: {name} is text: put it between quotes")

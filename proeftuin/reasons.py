@@ -252,8 +252,8 @@ LOGIN_REQUIRED = Reason(
 LOGIN_ENDED = Reason(
     "login_ended", 403, "access_denied", "login", "Begin the authorization again; the login was ended or took too long."
 )
-LEGAL_BASIS = Reason(
-    "legal_basis",
+GRANT_BY_LAW = Reason(
+    "grant_by_law",
     403,
     "access_denied",
     "forbidden",
@@ -282,9 +282,19 @@ CONSENT_UNAVAILABLE = Reason(
 
 # what is asked
 CONTENT_TYPE = Reason("content_type", 415, "invalid_request", "not-supported", "Send the media type that the contract names.")
+NOT_ACCEPTABLE = Reason(
+    "not_acceptable", 406, "invalid_request", "not-supported", "Accept one of the media types that the contract names."
+)
 TOO_LARGE = Reason("too_large", 413, "invalid_request", "too-long", "Send a smaller message, or several.")
 MALFORMED = Reason("malformed", 400, "invalid_request", "structure", "Send well-formed content of the declared media type.")
 PROFILE = Reason("profile", 422, "invalid_request", "invariant", "Mend each element that the issues name.")
+NOT_CONFORMING = Reason(
+    "not_conforming",
+    422,
+    "invalid_request",
+    "invariant",
+    "Mend what the report names, or send the event without Prefer: handling=strict: the log takes it as it is.",
+)
 PARAMETER_UNKNOWN = Reason(
     "parameter_unknown", 400, "invalid_request", "not-supported", "Use the search parameters of the CapabilityStatement."
 )
@@ -341,6 +351,17 @@ CHECKPOINT_STALE = Reason(
 )
 SPLIT_VIEW = Reason(
     "split_view", 422, "access_denied", "security", "The log was rewritten since it was last witnessed; find out by whom."
+)
+
+LEGAL_BASIS = Reason(
+    "legal_basis", 403, "access_denied", "forbidden", "State the law that the supervision stands on, and the case it is for."
+)
+# the console, which browsers on the machine of the sandbox look at
+UNKNOWN_HOST = Reason(
+    "unknown_host", 421, "invalid_request", "security", "Open the console by the address that `proeftuin up` prints."
+)
+FOREIGN_ORIGIN = Reason(
+    "foreign_origin", 403, "access_denied", "security", "Send what changes something from the console's own pages (Origin)."
 )
 
 INTERNAL = Reason("internal", 500, "server_error", "exception", "This is a fault of ours; report it with the trace id.")

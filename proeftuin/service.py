@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proeftuin import parties
+from proeftuin import __version__, parties
 from proeftuin.access.admission import Admitted
 from proeftuin.access.description import SECURITY_SCHEMES
 from proeftuin.access.handshakes import RefusedHandshakes
@@ -123,7 +123,7 @@ class Service:
     def app(self, title: str, routers: Sequence[APIRouter], *, form: Form = problem, description: str = "") -> FastAPI:
         """Return the application: `routers` behind the enforcement point, and health, metrics and OpenAPI beside them."""
         app = FastAPI(
-            title=title, description=description, version="0.1.0", lifespan=self._lifespan,
+            title=title, description=description, version=__version__, lifespan=self._lifespan,
             openapi_url=None, docs_url=None, redoc_url=None,
         )  # fmt: skip
         app.state.service, app.state.trust, app.state.metrics = self, self.trust, self.metrics

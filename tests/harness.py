@@ -21,6 +21,7 @@ from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import Confirmation, Grant, Person, issue
 from proeftuin.tokens.issuers import OwnKeys
 from proeftuin.tokens.keys import SigningKeys
+from services.logging.conformance.report import issues, judge
 
 PARTIES = Path(__file__).parent.parent / "parties.toml"
 BASE = "https://localhost:8440"
@@ -142,7 +143,14 @@ class Harness:
             assert [
                 issue.diagnostics for issue in validate(event) if issue.severity in ("error", "fatal")
             ] == []  # else no log takes it
+            wrong = told_wrong(event)
+            assert not wrong, f"{event['type']['code']} {event['subtype'][0]['code']} {event['outcome']}: {wrong}"
         return list({event["id"]: event for event in found}.values())
+
+
+def told_wrong(event: dict[str, Any]) -> list[str]:
+    """Return what an event of ours breaks of the profiles that it claims, and what it lacks of NEN 7513."""
+    return [issue.diagnostics for issue in issues(judge(event)) if issue.severity in ("error", "warning")]
 
 
 def routes_of(app: FastAPI) -> list[Any]:

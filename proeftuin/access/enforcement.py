@@ -79,11 +79,17 @@ async def check_token(request: Request, peer: Peer, requirement: Requirement, te
         await possession.serve_proof(tenant, proof, at_resource=True)
     if token.grant.client_id != peer.client_id:
         raise Refused(PARTY_MISMATCH, f"the token is of {token.grant.client_id}, the certificate of {peer.client_id}")
+    return token
+
+
+def check_scope(token: AccessToken | None, requirement: Requirement) -> None:
+    """Raise Refused when a verified token does not open this route: another scope, or no client."""
+    if token is None or requirement.scopes is None:
+        return
     if not requirement.scopes & token.grant.scopes:
         raise Refused(INSUFFICIENT_SCOPE, f"this request needs scope {' or '.join(sorted(requirement.scopes))}")
     if requirement.patient and token.patient is None:
         raise Refused(SUBJECT_MISSING, "the token names no client (person_id)")
-    return token
 
 
 def is_client_self(token: AccessToken) -> bool:

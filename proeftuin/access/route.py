@@ -17,7 +17,7 @@ from proeftuin.access.rendering import Form
 from proeftuin.access.requirement import Requirement, UndeclaredRouteError, requirement_of
 from proeftuin.audit import interactions, outbox
 from proeftuin.audit.events import REFUSAL, TRANSACTION
-from proeftuin.audit.record import MAJOR_FAILURE, Record, System
+from proeftuin.audit.record import MAJOR_FAILURE, Record, System, policy_urns
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import INTERNAL, Refused
 from proeftuin.tenant import Tenant
@@ -52,7 +52,7 @@ def check_declared(routers: Sequence[APIRouter]) -> None:
         declared = requirement_of(route.endpoint).event
         for method in route.methods or ():
             known = interactions.of(method, route.path).event
-            if known is not declared and (known, declared) != (TRANSACTION, None):  # None: the log's own intake, see calling.INTAKE
+            if known is not declared and (known, declared) != (TRANSACTION, None):  # None: a batch of audit events
                 raise UndeclaredRouteError(f"{method} {route.path} declares {declared}, proeftuin/audit/interactions.py {known}")
 
 
@@ -68,7 +68,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         tenant, unknown = _tenant(request)
         record = Record(
             requirement.event or REFUSAL, trace, _caller(request, peer), tenant.system, tenant.system,
-            client_id=peer.client_id if peer else None,
+            client_id=peer.client_id if peer else None, policies=_held_against(requirement),
         )  # fmt: skip
         admission = None
         reason = "ok"
@@ -80,10 +80,12 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
             token = await enforcement.check_token(request, peer, requirement, tenant)
             if token is not None:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
+                record.policies = _held_against(requirement, token.grant.scopes)
                 if token.patient is not None:
                     record.patients = [token.patient]
                 if token.grant.principal is not None:
                     record.details["acts_for"] = token.grant.principal
+            enforcement.check_scope(token, requirement)
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission
@@ -133,6 +135,12 @@ def _caller(request: Request, peer: Peer | None) -> System:
     if peer is None:
         return System(None, "unknown", address)
     return System(peer.identifier, peer.common_name, address, peer.thumbprint)
+
+
+def _held_against(requirement: Requirement, granted: frozenset[str] | None = None) -> list[str]:
+    """The rules of the route: the scopes of which one is asked, or those of them that were granted; else a valid certificate."""
+    scopes = requirement.scopes or {"certificate"}
+    return policy_urns(*sorted(scopes if granted is None else scopes & granted))
 
 
 def _path(request: Request) -> str:

@@ -22,20 +22,17 @@ from proeftuin.transport.tracing import CURRENT, Trace
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only the caller knows of a call: on whose data (BSNs), for whom and for what.
-
-    `intake`: the call brings audit events to the log, which neither end logs.
-    """
+    """What only the caller knows of a call: on whose data (BSNs), for whom and for what."""
 
     patients: tuple[str, ...] = ()
     person: Person | None = None
     purpose: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
-    intake: bool = False
 
 
 NOTHING = About()
-INTAKE = About(intake=True)
+
+SEE_OTHER = 303  # the one redirect that is a success: after a login the browser goes back to its client
 
 
 class Caller:
@@ -59,15 +56,17 @@ class Caller:
 
         Raises Unreachable, UndeclaredInteractionError, and what the database raises.
         """
-        interaction = interactions.of(method, url)
-        kind = None if about.intake else interaction.event
+        interaction, content = interactions.of(method, url), rest.get("content")
+        entries = entries_of(content) if interaction.event is TRANSACTION and isinstance(content, dict) else []
+        unlogged = interaction.event is TRANSACTION and not entries and isinstance(content, dict) and content.get("type") == "batch"
+        kind = None if unlogged else interaction.event  # a batch is but a wrapping: audit events on their way to the log
         exchange = CURRENT.get()
         trace = (exchange or Trace.new()).child()
         parts = urlsplit(url)
         record = Record(
             _as_seen_by_the_caller(kind or REFUSAL), trace, self._here, System(None, parts.netloc, f"{parts.scheme}://{parts.netloc}"),
             self._here, list(about.patients), about.person, about.purpose, _policy(rest.get("token")), self._client_id,
-            details=dict(about.details),
+            details=dict(about.details), entries=entries,
         )  # fmt: skip
         _describe(record, interaction, url, rest)
         try:
@@ -104,8 +103,7 @@ def _as_seen_by_the_caller(event: EventType) -> EventType:
 
 
 def _describe(record: Record, interaction: Interaction, url: str, sent: Mapping[str, Any]) -> None:
-    """Add what the request itself tells: the data that it names, the entries, the search parameters (their values may be a BSN)."""
-    content = sent.get("content")
+    """Add what the request itself tells: data, clients, and the search parameters without their values, which may be a BSN."""
     if interaction.reference is not None:
         record.data = [named_data(interaction.reference)]
     elif interaction.resource_type is not None and record.event.subtype["code"] in ("search-type", "history-type"):
@@ -114,15 +112,13 @@ def _describe(record: Record, interaction: Interaction, url: str, sent: Mapping[
         record.query = f"{interaction.resource_type}?{'&'.join(names)}".encode()
     elif interaction.resource_type is not None:
         record.data = [named_data(interaction.resource_type)]
-    elif interaction.event is TRANSACTION and isinstance(content, dict):
-        record.entries = entries_of(content)
-        record.patients = sorted({patient for entry in record.entries for patient in entry.patients} | set(record.patients))
+    record.patients = sorted({patient for entry in record.entries for patient in entry.patients} | set(record.patients))
 
 
 def _judge(record: Record, answer: Answer, *, logged: bool) -> None:
     """Make the event tell the outcome: X-Reason names it, also where a decision that was given says no."""
     code = answer.headers.get("X-Reason")
-    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300):
+    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300 and answer.status != SEE_OTHER):
         reason = CATALOGUE.get(code or "", UPSTREAM)
         outcome = MAJOR_FAILURE if reason is INTERNAL else SERIOUS_FAILURE
         record.refuse(reason, f"{record.server.name} answered {answer.status}", outcome)

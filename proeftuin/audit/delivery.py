@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proeftuin.audit.calling import INTAKE, Caller
+from proeftuin.audit.calling import Caller
 from proeftuin.audit.outbox import Deliver
 from proeftuin.tokens.client import TokenClient
 from proeftuin.transport.tracing import CURRENT
@@ -21,9 +21,7 @@ def deliver_to(logging: str, client: Caller, tokens: TokenClient) -> Deliver:
             for event in events
         ]
         batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-        answer = await client.request(
-            "POST", f"{logging}/fhir", about=INTAKE, content=batch, token=token, content_type="application/fhir+json"
-        )
+        answer = await client.request("POST", f"{logging}/fhir", content=batch, token=token, content_type="application/fhir+json")
         if answer.status == 401:
             tokens.forget()
         if answer.status != 200:

@@ -42,7 +42,9 @@ _LOG: dict[tuple[str, str], EventType | None] = {  # of AuditEvent: the log does
     ("POST", ""): UNLOGGED,
     ("GET", ""): events.AUDIT_LOG_USED,
     ("POST", "/_search"): events.AUDIT_LOG_USED,
-    ("GET", "/{}"): events.AUDIT_LOG_USED,
+    ("GET", "/{}"): events.AUDIT_EVENT_READ,
+    ("POST", "/$validate"): UNLOGGED,
+    ("GET", "/{}/$validate"): events.AUDIT_EVENT_READ,
 }
 _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the path, event
     ("POST", "/fhir", events.TRANSACTION),
@@ -66,10 +68,12 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("POST", "/access/v1/evaluations?|/v1/data/.+|/pdp|/explain|/netwerkmodel/v3/pep", events.POLICY_DECISION),
     ("POST", "/evaluate", events.EVALUATION),
     ("POST", "/oprf/eval", events.EVALUATION),
-    ("PUT", "/recipients/[^/]+", events.UPDATE),
+    ("PUT", "/recipients/[^/]+", events.RECIPIENT_KEY),
     ("POST", "/sparql", events.VALIDATED_QUESTION),
     ("GET", "/sparql/questions", UNLOGGED),
     ("POST", "/inzage/logging", events.AUDIT_LOG_USED),
+    ("POST", "/audit/patterns", events.AUDIT_LOG_USED),
+    ("POST", "/audit/watched", events.AUDIT_LOG_CONFIGURED),
     ("POST", "/retention/erase", events.ERASURE),
     ("GET", "/key|/checkpoint(/witnessed)?|/tile/.+|/proof/[a-z]+", UNLOGGED),
     ("POST", "/add-checkpoint", UNLOGGED),
@@ -92,7 +96,7 @@ def of(method: str, url: str) -> Interaction:
         raise UndeclaredInteractionError(f"{method} {path}: add what is logged of it to proeftuin/audit/interactions.py")
     kind, rest = match["type"], match["rest"]
     table = _LOG if kind == "AuditEvent" else _FHIR
-    shape = re.sub(r"/(?!_)[^/]+", "/{}", rest)
+    shape = re.sub(r"/(?![_$])[^/]+", "/{}", rest)
     if (method, shape) not in table:
         raise UndeclaredInteractionError(f"{method} {path}: no interaction of FHIR that this network has")
     named = "{}" in shape and not any(map(is_bsn, rest.split("/")))

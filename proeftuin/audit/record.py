@@ -6,20 +6,38 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from proeftuin.audit.events import EventType
+from proeftuin import __version__
+from proeftuin.audit.events import (
+    APPLICATION,
+    APPLICATION_SERVER,
+    AUTHZ_CONSENT,
+    BEARER,
+    EMERGENCY,
+    EMERGENCY_PURPOSES,
+    IUA_71,
+    RECIPIENT,
+    SEARCH,
+    Coding,
+    EventType,
+    token_use,
+)
 from proeftuin.clock import instant
-from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, UZI_ROLE_SYSTEM
 from proeftuin.reasons import Reason
 from proeftuin.tokens.access_token import Person
 from proeftuin.transport.tracing import Trace
 
 OWN = "https://proeftuin.example/StructureDefinition/"
+CLIENT_ID_SYSTEM = "http://minvws.github.io/generiekefuncties-docs/NamingSystem/oauth-client-id"
+NO_CONSENT_ON_FILE = "urn:proeftuin:consent-policy:opt-in"  # what a decision stands on when the client chose nothing
+UNKNOWN_ADDRESS = "unknown"
 _KOPPELTAAL = "http://koppeltaal.nl/fhir/StructureDefinition/"
-_ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
-_ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
-_ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
+_PATIENT_ROLE = {"system": f"{_TERMINOLOGY}v3-RoleClass", "code": "PAT"}
+_ORGANISATION = {"system": f"{_TERMINOLOGY}v3-RoleClass", "code": "PROV"}
+_RESPONSIBLE = {"system": "https://proeftuin.example/CodeSystem/agent", "code": "responsible"}
 
-SUCCESS, SERIOUS_FAILURE, MAJOR_FAILURE = "0", "8", "12"
+SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE, MAJOR_FAILURE = "0", "4", "8", "12"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +62,12 @@ class Entry:
 
 @dataclass(slots=True)
 class Record:
-    """One event in the making. `observer` is the end that logs: the same object as `client` or `server`.
+    """One event in the making. `observer` is the end that logs: equal to `client` or `server`.
 
     `patients` are BSNs: BALP wants one event for each (a search that finds several), `to_events` gives them. `entries` are those of
     a Bundle: once they are carried out each has events of its own, beside the one of the Bundle, which then names no client.
+    `person` acted, on behalf of `responsible` under a mandate. `token` is the URN of a jti, `policies` are the URNs of the rules
+    that the request was held against. `consents` are references, or the URN of a policy that stands in the place of one.
     """
 
     event: EventType
@@ -69,6 +89,8 @@ class Record:
     outcome: str = SUCCESS
     reason: Reason | None = None
     outcome_detail: str | None = None
+    responsible: Person | None = None
+    policies: list[str] = field(default_factory=list)
 
     def refuse(self, reason: Reason, detail: str, outcome: str = SERIOUS_FAILURE) -> None:
         """Make this the event of a refusal."""
@@ -88,7 +110,9 @@ class Record:
         return [self._event(recorded, patient) for patient in named or [None]]
 
     def _event(self, recorded: datetime, patient: str | None) -> dict[str, Any]:
-        profile = self.event.profile_url(patient=patient is not None, user=self.person is not None)
+        claimed = self._claimed(patient)
+        closed = claimed and self.event.profile in (AUTHZ_CONSENT, IUA_71)  # profiles that take no other agents or entities
+        purpose = self.purpose or (self.event.purpose if self.outcome == SUCCESS else None)
         event: dict[str, Any] = {
             "resourceType": "AuditEvent",
             "id": str(uuid.uuid4()),
@@ -102,101 +126,122 @@ class Record:
             "action": self.event.action,
             "recorded": instant(recorded),
             "outcome": self.outcome,
-            "agent": self._agents(),
-            "source": {
-                "site": self.observer.name,
-                "observer": _who(self.observer),
-                "type": [{"system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4"}],
-            },
-            "entity": self._entities(patient),
+            "agent": self._agents(alone=bool(claimed) and self.event.profile == IUA_71),
+            "source": self._source(),
+            "entity": self._entities(patient, closed=bool(closed)),
         }
-        if self.outcome == SUCCESS and profile is not None:
-            event["meta"] = {"profile": [profile]}
+        profiles = [*claimed, *self._token_use()]
+        if profiles:
+            event["meta"] = {"profile": profiles}
         if self.reason is not None:
             event["outcomeDesc"] = f"{self.reason.code}: {self.outcome_detail}"
-        if self.purpose is not None:
-            event["purposeOfEvent"] = [{"coding": [{"system": _ACT_REASON, "code": self.purpose}]}]
+        if purpose is not None:
+            event["purposeOfEvent"] = [_concept(_TERMINOLOGY + "v3-ActReason", purpose)]
+            if purpose in EMERGENCY_PURPOSES and not closed:
+                event["subtype"] = [self.event.subtype, EMERGENCY]
         return event
 
-    def _agents(self) -> list[dict[str, Any]]:
-        client: dict[str, Any] = {
-            "type": {"coding": [self.event.client]},
-            "who": _who(self.client),
-            "requestor": self.person is None,
-            "network": _network(self.client.address),
-        }
+    # --- which profiles it conforms to
+
+    def _claimed(self, patient: str | None) -> list[str]:
+        """The profile of this kind of event, when the event is what the profile tells of (logging-consent.md §3, traps c, d, e)."""
+        url = self.event.profile_url(patient=patient is not None)
+        if url is None or self.client.address == UNKNOWN_ADDRESS:
+            return []
+        if self.event.profile == AUTHZ_CONSENT:  # a deny is a decision too, but a request that was not decided on is not
+            holds = bool(patient and self.consents and self.person and self.person.organization and self.purpose is not None)
+            holds = holds and self.observer == self.server and self.query is None and not self.data
+        elif self.event.profile == IUA_71:  # it has no place for a client of care, nor for a person's organisation
+            holds = self.outcome == SUCCESS and self.query is not None
+            holds = holds and not (patient or self.person or self.responsible or self.data or self.consents)
+        elif self.event.action == SEARCH.action:
+            holds = self.outcome == SUCCESS and self.query is not None and not self.data
+        else:
+            holds = self.outcome == SUCCESS and self.query is None and len(self.data) == 1
+        return [url] if holds else []
+
+    def _token_use(self) -> list[str]:
+        if self.token is None or self.event.bearer != "user" or self.client_id is None:
+            return []
+        return token_use(user=self.person is not None, recipient=self.event.user == RECIPIENT)
+
+    # --- who
+
+    def _agents(self, *, alone: bool) -> list[dict[str, Any]]:
+        """The two systems, and unless they stand `alone` the user's organisation, the user and who is responsible for the user."""
+        used = self.token is not None and self.event.bearer == "user"
+        types = [self.event.client, *([APPLICATION] if used and self.event.client is not APPLICATION else [])]
+        client: dict[str, Any] = {"type": {"coding": types}, "who": self._client(), "requestor": self.person is None}
+        server: dict[str, Any] = {"type": {"coding": [self.event.server]}, "who": _who(self.server), "requestor": False}
+        if self.client.address != UNKNOWN_ADDRESS:
+            client["network"] = _network(self.client.address)
+        if self.event.profile != AUTHZ_CONSENT:  # which holds that an authorization server has none
+            server["network"] = _network(self.server.address)
         if self.client.thumbprint is not None:
             client["extension"] = [{"url": OWN + "certificate-thumbprint", "valueString": self.client.thumbprint}]
-        if self.client_id is not None:
-            client["altId"] = self.client_id
-        if self.token is not None:
-            client["policy"] = [self.token]
-        server = {
-            "type": {"coding": [self.event.server]},
-            "who": _who(self.server),
-            "requestor": False,
-            "network": _network(self.server.address),
-        }
-        return [client, server, *self._people()]
+        client["policy"] = [*([self.token] if self.token else []), *(self.policies or policy_urns("certificate"))]
+        return [client, server] if alone else [client, server, *self._people()]
+
+    def _client(self) -> dict[str, Any]:
+        if self.client_id is None:
+            return _who(self.client)
+        return {"identifier": {"system": CLIENT_ID_SYSTEM, "value": self.client_id}, "display": self.client.name}
 
     def _people(self) -> list[dict[str, Any]]:
-        if self.person is None:
-            return []
-        oauth_agent = {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes", "code": "UserOauthAgent"}
-        user: dict[str, Any] = {
-            "type": {"coding": [self.event.user, oauth_agent]},
-            "who": {"identifier": {"system": self.person.system, "value": self.person.identifier}},
-            "requestor": True,
-        }
-        if self.person.role is not None:
-            user["role"] = [{"coding": [{"system": UZI_ROLE_SYSTEM, "code": self.person.role}]}]
-        if self.token is not None:
+        agents = [] if self.person is None else [self._user(self.person)]
+        if self.responsible is not None:
+            agents.append(_person(self.responsible, [_RESPONSIBLE], requestor=False))
+        if self.person is not None and self.person.organization is not None:
+            agents.append(_organisation((URA_SYSTEM, self.person.organization), self.client))
+        elif self.client.identifier is not None and (self.person is None or self.event.bearer != "client"):
+            agents.append(_organisation(self.client.identifier, self.client))
+        return agents
+
+    def _user(self, person: Person) -> dict[str, Any]:
+        bearing = self.token is not None and self.event.bearer != "client"
+        user = _person(person, [self.event.user, *([BEARER] if bearing else [])], requestor=True)
+        if bearing:
             user["policy"] = [self.token]
         if self.purpose is not None:
-            user["purposeOfUse"] = [{"coding": [{"system": _ACT_REASON, "code": self.purpose}]}]
-        if self.person.organization is None:
-            return [user]
-        organization = {
-            "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleClass", "code": "PROV"}]},
-            "who": {"identifier": {"system": "http://fhir.nl/fhir/NamingSystem/ura", "value": self.person.organization}},
-            "requestor": False,
-        }
-        return [user, organization]
+            user["purposeOfUse"] = [_concept(_TERMINOLOGY + "v3-ActReason", self.purpose)]
+        return user
 
-    def _entities(self, patient: str | None) -> list[dict[str, Any]]:
-        entities: list[dict[str, Any]] = [
-            {
-                "type": {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"},
-                "what": {"identifier": {"value": self.trace.request_id}},
-            }
-        ]
+    def _source(self) -> dict[str, Any]:
+        kind = self.event.source if self.observer == self.server else APPLICATION_SERVER
+        source = {"observer": _who(self.observer), "type": [_code("security-source-type", kind)]}
+        return source | ({"site": self.observer.identifier[1]} if self.observer.identifier else {})
+
+    # --- what
+
+    def _entities(self, patient: str | None, *, closed: bool) -> list[dict[str, Any]]:
+        entities: list[dict[str, Any]] = []
+        if not closed:
+            kind = {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
+            entities.append({"type": kind, "what": {"identifier": {"value": self.trace.request_id}}})
         if patient is not None:
             who = {"type": "Patient", "identifier": {"system": BSN_SYSTEM, "value": patient}}
-            entities.append({"type": _code(_ENTITY_TYPE, "1"), "role": _code(_ENTITY_ROLE, "1"), "what": who})
+            entities.append({**_kind("1", "1"), "what": who})
         if self.query is not None:
-            query: dict[str, Any] = {
-                "type": _code(_ENTITY_TYPE, "2"),
-                "role": _code(_ENTITY_ROLE, "24"),
-                "query": base64.b64encode(self.query or b"?").decode(),
-            }
-            if self.description is not None:
-                query["description"] = self.description
-            entities.append(query)
-        for what in self.data:
-            entities.append({"type": _code(_ENTITY_TYPE, "2"), "role": _code(_ENTITY_ROLE, "4"), "what": what})
-        for consent in self.consents:
-            kind = {"system": "http://hl7.org/fhir/resource-types", "code": "Consent"}
-            entities.append({"type": kind, "what": {"reference": consent}})
+            query = {**_kind("2", "24"), "query": base64.b64encode(self.query or b"?").decode()}
+            entities.append(query | ({"description": self.description} if self.description is not None else {}))
+        unnamed = not self.data and self.query is None and self.event.about is not None
+        for what in [{"display": self.event.about}] if unnamed else self.data:
+            cycle = {} if self.event.lifecycle is None else {"lifecycle": _code("dicom-audit-lifecycle", self.event.lifecycle)}
+            entities.append({**_kind("2", "4"), **cycle, "what": what})
+        entities += [_consent(each) for each in self.consents]
         details = self.details | ({"reason": self.reason.code} if self.reason else {})
-        details = {name: value for name, value in details.items() if value.strip()}  # FHIR has no empty strings
-        if details:
-            entities.append(
-                {
-                    "type": _code(_ENTITY_TYPE, "4"),
-                    "detail": [{"type": name, "valueString": value} for name, value in details.items()],
-                }
-            )
+        filled = {name: value for name, value in details.items() if value.strip()}  # FHIR has no empty strings
+        told = [{"type": name, "valueString": value} for name, value in filled.items()]
+        if told:
+            if not closed:
+                entities.append({"type": _code("audit-entity-type", "4")})
+            entities[-1]["detail"] = told
         return entities
+
+
+def policy_urns(*rules: str, of: str | None = None) -> list[str]:
+    """Return the URNs by which events name rules: in version `of` of their own, or in that of the network."""
+    return [f"urn:proeftuin:policy:{of or __version__}:{rule}" for rule in rules]
 
 
 def named_data(data: str) -> dict[str, Any]:
@@ -210,9 +255,39 @@ def _who(system: System) -> dict[str, Any]:
     return {"identifier": {"system": system.identifier[0], "value": system.identifier[1]}, "display": system.name}
 
 
+def _person(person: Person, types: list[Coding], *, requestor: bool) -> dict[str, Any]:
+    who = {"identifier": {"system": person.system, "value": person.identifier}}
+    role = [_concept(UZI_ROLE_SYSTEM, person.role)] if person.role is not None else []
+    if person.system == BSN_SYSTEM:
+        role = [{"coding": [_PATIENT_ROLE]}]
+    return {"type": {"coding": types}, "who": who, "requestor": requestor} | ({"role": role} if role else {})
+
+
+def _organisation(identifier: tuple[str, str], client: System) -> dict[str, Any]:
+    who: dict[str, Any] = {"identifier": {"system": identifier[0], "value": identifier[1]}}
+    if identifier == client.identifier:
+        who["display"] = client.name
+    return {"type": {"coding": [_ORGANISATION]}, "who": who, "requestor": False}
+
+
+def _consent(named: str) -> dict[str, Any]:
+    what: dict[str, Any] = {"reference": named}
+    if named.startswith("urn:"):
+        what = {"type": "Consent", "identifier": {"system": "urn:ietf:rfc:3986", "value": named}}
+    return {"type": {"system": "http://hl7.org/fhir/resource-types", "code": "Consent"}, "what": what}
+
+
 def _network(address: str) -> dict[str, str]:
     return {"address": address, "type": "5" if "://" in address else "2"}
 
 
-def _code(system: str, code: str) -> dict[str, str]:
-    return {"system": system, "code": code}
+def _kind(entity_type: str, role: str) -> dict[str, Any]:
+    return {"type": _code("audit-entity-type", entity_type), "role": _code("object-role", role)}
+
+
+def _code(name: str, code: str) -> Coding:
+    return {"system": _TERMINOLOGY + name, "code": code}
+
+
+def _concept(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}

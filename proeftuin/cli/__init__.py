@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from proeftuin.cli import authorization, checks, network, pki
+from proeftuin.cli import authorization, checks, inspection, network, pki
 from proeftuin.cli.command import console
 
 app = network.app
@@ -12,6 +12,7 @@ app.command("clock")(authorization.clock)
 app.add_typer(authorization.client_app, name="client")
 app.add_typer(authorization.keys_app, name="keys")
 app.add_typer(checks.parties_app, name="parties")
+inspection.register(checks.log_app)
 app.add_typer(checks.log_app, name="log")
 
 

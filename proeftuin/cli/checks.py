@@ -40,6 +40,38 @@ def log_verify(home: HomeOption = HOME) -> None:
         raise typer.Exit(1)
 
 
+@log_app.command("conformance")
+@explained
+def log_conformance(
+    party: Annotated[str, typer.Option(help="Whose events, by the id in parties.toml.")],
+    home: HomeOption = HOME,
+    since: Annotated[str, typer.Option(help="From this date or instant on.")] = "2000-01-01",
+) -> None:
+    """Judge a party's own events: how many, by kind, are what they claim (BALP) and complete (NEN 7513); exit 1 unless all are."""
+    from proeftuin.sandbox import log_conformance as judging
+    from proeftuin.sandbox import seeding
+
+    sandbox = home_at(home)
+
+    async def run() -> dict[str, judging.Kind]:
+        system = seeding.care_system(sandbox, party)
+        try:
+            return judging.summary([event async for event in judging.own_events(system, since)])
+        finally:
+            await system.close()
+
+    kinds = asyncio.run(run())
+    for name, kind in kinds.items():
+        console.print(f"{kind.holding:5} of {kind.events:5}  {name}", highlight=False, markup=False)
+        for fault, count in kind.faults.most_common(3):
+            console.print(f"{'':16}{count:5} x {fault}", highlight=False, markup=False)
+    faulty = sum(kind.events - kind.holding for kind in kinds.values())
+    total = sum(kind.events for kind in kinds.values())
+    console.print(f"{total} events of {party}: {total - faulty} are what they claim and complete", highlight=False, markup=False)
+    if faulty:
+        raise typer.Exit(1)
+
+
 @log_app.command("erase")
 @explained
 def log_erase(

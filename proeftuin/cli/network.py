@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,12 +40,15 @@ def serve(
     home: HomeOption = HOME,
     processes: Annotated[bool, typer.Option("--processes", help="One process for each instance.")] = False,
 ) -> None:
-    """Run instances in the foreground until SIGTERM (what `up` starts, and what each container runs)."""
+    """Run instances in the foreground until SIGTERM (what `up` starts, with the console beside them; what each container runs)."""
     from proeftuin.sandbox import host, running
+    from proeftuin.sandbox.web import app as web
 
     sandbox = home_at(home, needs=not instances)
     names = instances or [instance.name for instance in sandbox.topology.instances]
-    files = [sandbox.settings_file(name) for name in names]
+    listeners: list[host.Make] = [partial(host.listener, sandbox.settings_file(name)) for name in names]
+    if not instances:
+        listeners.append(partial(web.listener, sandbox))
     host.configure_logging()
 
     def started() -> None:
@@ -52,9 +56,21 @@ def serve(
             host.write_state(running.state_file(sandbox), os.getpid(), ready=True)
 
     if processes:
-        host.run_forked([[path] for path in files], started)
+        host.run_forked([[each] for each in listeners], started)
     else:
-        host.run(files, started)
+        host.run(listeners, started)
+
+
+@app.command("console")
+@explained
+def web_console(home: HomeOption = HOME) -> None:
+    """Serve the console alone, beside a network that runs already (also in containers), until Ctrl-C."""
+    from proeftuin.sandbox import host
+    from proeftuin.sandbox.web import app as web
+
+    sandbox = home_at(home)
+    host.configure_logging()
+    host.run([partial(web.listener, sandbox)], lambda: console.print(f"console: {sandbox.topology.console}", highlight=False))
 
 
 @app.command()
@@ -80,6 +96,7 @@ def up(
             sandbox.prepare(parties, base_port)
         with console.status("starting the services"):
             running.start(sandbox, processes=processes)
+        console.print(f"console {sandbox.topology.console}", highlight=False)
         console.print(f"network up in {time.perf_counter() - began:.1f} s, log in {running.log_file(sandbox)}", highlight=False)
     else:
         console.print("the network runs already", highlight=False)

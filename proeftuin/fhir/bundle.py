@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from proeftuin.fhir.repository import HistoryPage, Page, Version
 from proeftuin.fhir.search import carries_bsn
-from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 
 Resource = dict[str, Any]
 
@@ -37,13 +37,14 @@ def subjects(bundle: Resource) -> Iterator[tuple[Resource, tuple[str, ...]]]:
     for entry in entries:
         patient = _resource(entry)
         if patient.get("resourceType") == "Patient":
-            bsns = tuple(bsns_of(patient))
+            bsns = tuple(filter(is_bsn, bsns_of(patient)))
             people |= {f"Patient/{patient.get('id')}": bsns, str(entry.get("fullUrl")): bsns}
     for entry in entries:
         resource = _resource(entry)
         subject = resource.get("subject")
         reference = subject.get("reference") if isinstance(subject, dict) else None
-        yield entry, tuple(bsns_of(resource)) or people.get(str(reference), ())
+        own = people.get(f"Patient/{resource.get('id')}") if resource.get("resourceType") == "Patient" else None
+        yield entry, own or people.get(str(reference), ())
 
 
 def bsns_of(resource: Resource) -> list[str]:

@@ -13,7 +13,8 @@ class InvalidResource(Refused):
 
     def __init__(self, issues: Sequence[Issue], reason: Reason = PROFILE) -> None:
         first = issues[0]
-        super().__init__(reason, f"{len(issues)} faults, the first: {first.diagnostics}")
+        faults = sum(issue.severity != "information" for issue in issues)
+        super().__init__(reason, f"{faults} faults, the first: {first.diagnostics}")
         self.issues = list(issues)
 
 

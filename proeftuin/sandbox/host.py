@@ -18,6 +18,8 @@ from proeftuin.sandbox.topology import APPLICATIONS
 from proeftuin.service import Service
 from proeftuin.transport.server import Listener, serve
 
+Make = Callable[[], Listener]  # called in the process that will serve it
+
 
 def configure_logging(stream: str | None = None) -> None:
     """Write structured log lines (JSON, one a line) to the file `stream`, or to standard error."""
@@ -43,16 +45,16 @@ def listener(settings_file: Path) -> Listener:
     return service.listener(app)
 
 
-def run(settings_files: list[Path], started: Callable[[], None] | None = None) -> None:
-    """Serve the instances in this process until SIGTERM; raises PortInUse."""
+def run(listeners: list[Make], started: Callable[[], None] | None = None) -> None:
+    """Serve what `listeners` make in this process until SIGTERM; raises PortInUse."""
 
     async def main() -> None:
-        await serve([listener(path) for path in settings_files], started=started)
+        await serve([make() for make in listeners], started=started)
 
     uvloop.run(main())
 
 
-def run_forked(groups: list[list[Path]], started: Callable[[], None] | None = None) -> None:
+def run_forked(groups: list[list[Make]], started: Callable[[], None] | None = None) -> None:
     """Serve each group in a process of its own, forked after the imports; the children end with this process."""
     for service in APPLICATIONS.values():
         importlib.import_module(service)

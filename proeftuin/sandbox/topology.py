@@ -6,6 +6,7 @@ from proeftuin.parties import Seed, SeedError
 from proeftuin.settings import Network
 
 BASE_PORT = 8440
+CONSOLE = 80  # from the base port
 NATIONAL = {  # service -> the kind of party that runs it, in the order of their ports
     "addressing": "register",
     "localization": "verwijsindex",
@@ -41,6 +42,7 @@ class Topology:
 
     seed: Seed
     instances: tuple[Instance, ...]
+    console_port: int
 
     def instance(self, service: str, party: str | None = None) -> Instance:
         """Return the instance of `service` that hosts `party` (a national service needs no party); raises SeedError."""
@@ -48,6 +50,11 @@ class Topology:
             if instance.service == service and (party is None or party in instance.tenants):
                 return instance
         raise SeedError(f"no {service} for {party or 'the network'}; is there a party of kind {NATIONAL.get(service)!r}?")
+
+    @property
+    def console(self) -> str:
+        """The address of the console, for browsers on this machine."""
+        return f"http://localhost:{self.console_port}"
 
     def issuer(self, party: str) -> str:
         """Return the issuer identifier of the authorization server of `party`."""
@@ -103,4 +110,4 @@ def of(seed: Seed, base_port: int = BASE_PORT) -> Topology:
         for service, first in (("authorization", 11), ("datastation", 31)):
             port = base_port + first + offset
             instances.append(Instance(f"{service}-{host}", service, host, port, tuple(hosted)))
-    return Topology(seed, tuple(instances))
+    return Topology(seed, tuple(instances), base_port + CONSOLE)

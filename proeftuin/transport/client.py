@@ -35,7 +35,7 @@ _ALERTS = {  # as OpenSSL words them
     "CERTIFICATE_EXPIRED": CERTIFICATE_EXPIRED,
     "UNKNOWN_CA": CERTIFICATE_UNKNOWN_CA,
 }
-_SERVER: ContextVar[bytes | None] = ContextVar("certificate of the server of this call", default=None)
+_TLS: ContextVar[ssl.SSLObject | None] = ContextVar("the TLS of the connection that a call got", default=None)
 
 TURNS = 3  # of the event loop: the socket is read, TLS ends, the connection is lost
 
@@ -116,13 +116,13 @@ class PeerClient:
             sent.setdefault("Content-Type", content_type)
         if trace is not None:
             sent |= trace.headers()
-        _SERVER.set(None)
+        _TLS.set(None)
         try:
             async with self._open().request(method, url, headers=sent, params=params, data=body, allow_redirects=False) as response:
-                return Answer(response.status, response.headers, await response.read(), _peer(_SERVER.get()))
+                return Answer(response.status, response.headers, await response.read(), _server())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             message = f"{method} {url.partition('?')[0]}: {str(error) or type(error).__name__}"
-            raise Unreachable(message, _refusal(error)) from error
+            raise Unreachable(message, _refusal(getattr(_TLS.get(), "alert", None) or error)) from error
 
     async def close(self) -> None:
         """Close every connection of the pool."""
@@ -144,20 +144,25 @@ class _Connector(aiohttp.TCPConnector):
     """Gives no connection that the other side has closed: so nothing needs to be sent a second time."""
 
     async def connect(self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:  # noqa: ANN401, ASYNC109 - as aiohttp
-        """Return a connection that was still open just now, and keep whose certificate it showed."""
+        """Return a connection that was open just now, and keep its TLS for the call."""
         for _ in range(TURNS):  # what the other side closed meanwhile is then known, and dropped from the pool
             await asyncio.sleep(0)
         connection = await super().connect(req, traces, timeout)
-        transport = connection.transport
-        shown = transport.get_extra_info("ssl_object") if transport is not None else None
-        _SERVER.set(shown.getpeercert(binary_form=True) if shown is not None else None)
+        _TLS.set(connection.transport.get_extra_info("ssl_object") if connection.transport is not None else None)
         return connection
 
 
+def _server() -> Peer | None:
+    """Return whose certificate the server of this call showed."""
+    tls = _TLS.get()
+    der = tls.getpeercert(binary_form=True) if tls is not None else None
+    return _peer(der) if der is not None else None
+
+
 @lru_cache(maxsize=256)
-def _peer(der: bytes | None) -> Peer | None:
+def _peer(der: bytes) -> Peer | None:
     try:
-        return peer_from_der(der) if der is not None else None
+        return peer_from_der(der)
     except ValueError:  # a certificate without an identity of an organisation
         return None
 
@@ -165,7 +170,7 @@ def _peer(der: bytes | None) -> Peer | None:
 def _refusal(error: BaseException) -> Reason | None:
     """Return why TLS refused, when it did: from the alert of the other side, or from what this side found."""
     found: BaseException | None = error
-    while found is not None and not isinstance(found, ssl.SSLError):
+    while found is not None and (isinstance(found, aiohttp.ClientError) or not isinstance(found, ssl.SSLError)):
         found = getattr(found, "os_error", None) or found.__cause__ or found.__context__
     if isinstance(found, ssl.SSLCertVerificationError):
         return reason_of_verification(found)

@@ -22,12 +22,12 @@ class PortInUse(Exception):  # noqa: N818 - it is told to a person, with the way
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address on which one application answers."""
+    """One address on which one application answers; without a `context` in plain HTTP, for this machine alone."""
 
     app: ASGIApp
     host: str
     port: int
-    context: ReloadingContext
+    context: ReloadingContext | None
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -106,6 +106,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _config(listener: Listener) -> uvicorn.Config:
+    context = listener.context
     return uvicorn.Config(
         listener.app,
         http=PeerProtocol,
@@ -116,5 +117,5 @@ def _config(listener: Listener) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
-        ssl_context_factory=lambda _config, _default: listener.context,
+        ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
     )

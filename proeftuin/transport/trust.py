@@ -150,6 +150,22 @@ def server_context(certificate: Path, key: Path, trust: Trust, on_refusal: Calla
     return ReloadingContext.of(server=True, build=build, stamp=lambda: (_stat(certificate), _stat(key), trust.stamp()))
 
 
+class Remembering(ssl.SSLObject):
+    """Keeps the alert by which the other side refused: aiohttp loses it while it writes a body (TLS 1.3: it comes late)."""
+
+    alert: ssl.SSLError | None = None
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as ssl.SSLObject
+        """Read, and keep why it cannot be."""
+        try:
+            return super().read(*args, **kwargs)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.alert = error
+            raise
+
+
 def client_context(certificate: Path, key: Path, trust: Trust) -> ReloadingContext:
     """Return the TLS 1.3 context of a caller that shows `certificate` and checks the server against `trust`."""
 
@@ -158,6 +174,7 @@ def client_context(certificate: Path, key: Path, trust: Trust) -> ReloadingConte
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(certificate, key)
         trust.load_into(context)
+        context.sslobject_class = Remembering
         return context
 
     return ReloadingContext.of(server=False, build=build, stamp=lambda: (_stat(certificate), _stat(key), trust.stamp()))

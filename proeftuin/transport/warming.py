@@ -17,7 +17,9 @@ async def warm(client: Client, origins: Iterable[str]) -> None:
             try:
                 await client.request("GET", f"{origin}/health")
                 return
-            except Unreachable:
+            except Unreachable as error:
+                if error.refusal is not None:  # waiting does not mend a certificate
+                    return
                 await asyncio.sleep(0.2)
 
     with contextlib.suppress(TimeoutError):

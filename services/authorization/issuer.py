@@ -7,6 +7,7 @@ from typing import Literal
 
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission
+from proeftuin.audit.record import policy_urns
 from proeftuin.parties import Party
 from proeftuin.reasons import (
     IDENTITY_INVALID,
@@ -26,7 +27,7 @@ from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import SigningKeys
 from services.authorization import store
 from services.authorization.grants import CERTIFICATE, CONSENT, MANDATE, GrantRequest, Ground
-from services.authorization.policies import Policies, ScopePolicy
+from services.authorization.policies import Policies, ScopePolicy, version
 
 DAY = 86400  # seconds
 Holds = Callable[[str], Awaitable[bool]]  # does the ground with this id still hold?
@@ -60,6 +61,7 @@ class Issuer:
         Raises Refused with the first check that fails: scope, resource, mandate, subject, person, role, purpose, time, consent.
         """
         rules = self.policies.select(list(request.scopes), request.resource, request.acts_for)
+        admission.record.policies = policy_urns(*(rule.name for rule in rules), of=version())
         if request.principal not in (None, request.client) and request.mandate is None:
             raise Refused(MANDATE_MISSING, f"{request.client.client_id} shows no mandate of {request.acts_for.client_id}")
         record = admission.record

@@ -1,8 +1,10 @@
 """Who may ask for which scope: rules as data (policies.toml), read once at start."""
 
+import hashlib
 import tomllib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,16 @@ class Policies:
         return rules
 
 
-def load(path: Path = Path(__file__).parent / "policies.toml") -> list[ScopePolicy]:
+RULES = Path(__file__).parent / "policies.toml"
+
+
+@cache
+def version(path: Path = RULES) -> str:
+    """Return what names this version of the rules: it changes with every letter of them."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def load(path: Path = RULES) -> list[ScopePolicy]:
     """Read the rules from `path`; raises KeyError when one is not well formed."""
     return [
         ScopePolicy(

@@ -14,7 +14,7 @@ from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tenant import Tenant
 from proeftuin.transparency.checkpoint import verifier_line
-from services.logging.api import inspection, intake, retention, retrieval, transparency
+from services.logging.api import audit, inspection, intake, retention, retrieval, transparency, validation
 from services.logging.sequencer import Sequencer
 from services.logging.witnessing import Witnessing
 
@@ -55,8 +55,10 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         [
             intake.router(sequencer),
             retention.router(sequencer),
+            validation.router(),
             retrieval.router(index_key),
-            inspection.router(index_key),
+            inspection.router(index_key, service.seed),
+            *audit.routers(index_key, service.seed),
             transparency.router(verifier),
         ],
         form=fhir,

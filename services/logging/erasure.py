@@ -10,7 +10,8 @@ from services.logging import store
 YEARS = 5  # from the moment that the line was written (Stcrt. 2019, 38007)
 GONE = b""  # in the place of document and nonce: what they were cannot be found from the entry
 
-NOTHING = {"document": GONE, "nonce": GONE, "organization": None, "agent": None, "purpose": None, "trace_id": None, "facets": None}
+_SAYING = ("organization", "agent", "purpose", "role", "trace_id", "request_id", "facets")
+NOTHING = {"document": GONE, "nonce": GONE} | dict.fromkeys(_SAYING)
 
 
 def latest(now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.json import Decoder
 
 from proeftuin.fhir.search import date_range
-from proeftuin.identifiers import BSN_SYSTEM, is_bsn
+from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM, is_bsn
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z", re.ASCII)
 _PROVIDER = "PROV"  # v3-RoleClass: the organisation of the user
@@ -44,6 +44,7 @@ class _Agent(Struct):
     who: _Reference = field(default_factory=_Reference)
     type: _Concept = field(default_factory=_Concept)
     network: _Network = field(default_factory=_Network)
+    role: list[_Concept] = []
     purposeOfUse: list[_Concept] = []  # noqa: N815 - the name in FHIR
     requestor: bool = False
 
@@ -108,7 +109,9 @@ def indexed(document: bytes, key: bytes) -> Indexed:
         "action": event.action,
         "outcome": event.outcome,
         "purpose": _purpose(event),
-        "trace_id": _trace_id(event),
+        "role": _role(event),
+        "trace_id": _extension(event, "/trace-id"),
+        "request_id": _request_id(event),
         "facets": _facets(event),
     }
     about = {each.what.identifier.value for each in event.entity if each.what.identifier.system == BSN_SYSTEM}
@@ -152,9 +155,21 @@ def _purpose(event: _Event) -> str | None:
     return next((indexable(coding.code) for concept in concepts for coding in concept.coding if coding.code), None)
 
 
-def _trace_id(event: _Event) -> str | None:
+def _role(event: _Event) -> str | None:
+    concepts = (concept for agent in event.agent if agent.requestor for concept in agent.role)
+    codes = (coding.code for concept in concepts for coding in concept.coding if coding.system == UZI_ROLE_SYSTEM)
+    return next((indexable(code) for code in codes if code), None)
+
+
+def _request_id(event: _Event) -> str | None:
+    """What both ends of one request have in common: the X-Request-Id (BALP), else our own extension."""
+    named = (each.what.identifier.value for each in event.entity if each.type.code == "XrequestId")
+    return next((indexable(value) for value in named if value), None) or _extension(event, "/request-id")
+
+
+def _extension(event: _Event, name: str) -> str | None:
     for extension in event.extension:
-        if extension.url.endswith("/trace-id"):
+        if extension.url.endswith(name):
             value = extension.valueId or extension.valueString
             return indexable(value) if value else None
     return None

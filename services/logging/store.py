@@ -22,26 +22,30 @@ events = sa.Table(
     sa.Column("source", sa.String(64), nullable=False),  # client_id of who delivered it
     sa.Column("recorded", sa.String(32), nullable=False, index=True),  # UTC instant by the source
     sa.Column("received", sa.String(32), nullable=False),  # UTC instant by the log
-    sa.Column("observer", sa.String(64), index=True),  # system|value
-    sa.Column("organization", sa.String(64), index=True),  # system|value of who asked
+    sa.Column("observer", sa.String(64)),  # system|value
+    sa.Column("organization", sa.String(64)),  # system|value of who asked
     sa.Column("agent", sa.String(128), index=True),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("subtype", sa.String(64)),
     sa.Column("action", sa.String(1)),
     sa.Column("outcome", sa.String(2)),
     sa.Column("purpose", sa.String(64)),
+    sa.Column("role", sa.String(64)),  # UZI role code of the user
     sa.Column("trace_id", sa.String(64), index=True),
+    sa.Column("request_id", sa.String(64)),  # both ends of one request have the same
     sa.Column("facets", sa.Text),  # of which an event has several: see indexing.facet
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("source", "event_id", name="event_delivered_once"),
+    sa.Index("ix_event_observer_recorded", "observer", "recorded"),
+    sa.Index("ix_event_organization_recorded", "organization", "recorded"),
 )
 subjects = sa.Table(  # whom an event is about: an event of another's making may be about several clients
     "subject",
     metadata,
     sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 tiles = sa.Table(
     "tile",
@@ -71,6 +75,14 @@ erasures = sa.Table(
     sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("last", sa.BigInteger, nullable=False),
     sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
+)
+
+watched = sa.Table(  # clients of whom an organisation wants to know who looks: its own staff, and others in the public eye
+    "watched",
+    metadata,
+    sa.Column("organization", sa.String(64), primary_key=True),  # system|value
+    sa.Column("patient_token", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(8), primary_key=True),
 )
 
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
@@ -117,10 +129,12 @@ def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
     return (row.size, row.root, row.note) if row else None
 
 
-def cosigned(connection: sa.Connection) -> tuple[int, str] | None:
-    """Return size and note of the newest checkpoint that the witness cosigned, its cosignature at the end."""
-    joined = sa.select(checkpoints.c.size, checkpoints.c.note, cosignatures.c.line).join(
-        cosignatures, cosignatures.c.size == checkpoints.c.size
+def cosigned(connection: sa.Connection, most: int = (1 << 63) - 1) -> tuple[int, str] | None:
+    """Return size (at most `most`) and note of the newest checkpoint that the witness cosigned, its cosignature at the end."""
+    joined = (
+        sa.select(checkpoints.c.size, checkpoints.c.note, cosignatures.c.line)
+        .join(cosignatures, cosignatures.c.size == checkpoints.c.size)
+        .where(checkpoints.c.size <= most)
     )
     row = connection.execute(joined.order_by(checkpoints.c.size.desc()).limit(1)).first()
     return (row.size, row.note + row.line) if row else None

@@ -221,7 +221,7 @@ def _check_erased(connection: sa.Connection, seq: int) -> None:
         raise _FaultError(f"event {seq} says nothing, and no erasure is known")
     if told.document != GONE and not _tells(told.document, f"{place.first}-{place.last}"):
         raise _FaultError(f"event {seq} says nothing, and event {place.event} does not tell that it was erased")
-    left = [row.agent, row.organization, row.trace_id, row.facets]
+    left = [row.agent, row.organization, row.role, row.trace_id, row.request_id, row.facets]
     if row.nonce != GONE or any(each is not None for each in left) or _about(connection, seq, seq + 1):
         raise _FaultError(f"event {seq} was erased, and something of it is left")
 

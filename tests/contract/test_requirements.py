@@ -2,12 +2,15 @@
 
 import base64
 import time
+from typing import Any
 
 import pytest
 
 from proeftuin.transparency import checkpoint, cosignature, merkle
+from services.logging.conformance.report import issues, judge
 from tests.contract.conftest import Target
 
+CONTRACT_TEST = "contract test"
 URA = "http://fhir.nl/fhir/NamingSystem/ura"
 
 
@@ -107,14 +110,19 @@ def test_w3c_trace_context_is_continued(target: Target) -> None:
     assert answer.headers["traceparent"].split("-")[1] == trace
 
 
+def audit_event() -> dict[str, Any]:
+    """An AuditEvent that is R4 and no more."""
+    return {
+        "resourceType": "AuditEvent", "recorded": "2026-06-01T12:00:00.000Z", "outcome": "0",
+        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
+        "agent": [{"requestor": True, "who": {"display": CONTRACT_TEST}}], "source": {"observer": {"display": CONTRACT_TEST}},
+    }  # fmt: skip
+
+
 def test_iti20_an_audit_event_is_stored_once_however_often_it_is_sent(target: Target) -> None:
     """IHE ITI-20 with Idempotency-Key; logging-consent.md §5.5: 201 only after the checkpoint covers it."""
     token = target.token("logging", "system/AuditEvent.c").json()["access_token"]
-    event = {
-        "resourceType": "AuditEvent", "recorded": "2026-06-01T12:00:00.000Z", "outcome": "0",
-        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
-        "agent": [{"requestor": True, "who": {"display": "contract test"}}], "source": {"observer": {"display": "contract test"}},
-    }  # fmt: skip
+    event = audit_event()
     key = f"contract-{token[-20:]}"
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key, "Content-Type": "application/fhir+json"}
     first = target.http.post(f"{target.services['logging']}/fhir/AuditEvent", json=event, headers=headers)
@@ -123,6 +131,34 @@ def test_iti20_an_audit_event_is_stored_once_however_often_it_is_sent(target: Ta
     assert first.headers["Audit-Index"] == again.headers["Audit-Index"]
     size = int(target.http.get(f"{target.services['logging']}/checkpoint").text.split("\n")[1])
     assert size > int(first.headers["Audit-Index"])
+
+
+def test_balp_and_nen7513_the_targets_own_events_are_what_they_claim_and_complete(target: Target) -> None:
+    """IHE BALP 1.1.5 by meta.profile, NEN 7513 by element (logging-consent.md §2 and §3), as the log gives them back (ITI-81)."""
+    token = target.token("logging", "system/AuditEvent.rs").json()["access_token"]
+    url, told = f"{target.services['logging']}/fhir/AuditEvent?date=ge2000-01-01&_count=200", list[str]()
+    while url:
+        page = target.http.get(url, headers={"Authorization": f"Bearer {token}"}).json()
+        for entry in page.get("entry", []):
+            event = entry["resource"]
+            if event["source"]["observer"].get("display") != CONTRACT_TEST:  # what these tests themselves bring in
+                wrong = [issue.diagnostics for issue in issues(judge(event)) if issue.severity in ("error", "warning")]
+                told += [f"AuditEvent/{event['id']}: {each}" for each in wrong]
+        url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert told == []
+
+
+def test_fhir_validate_tells_what_an_event_claims_and_lacks_and_stores_nothing(target: Target) -> None:
+    """FHIR R4 $validate: 200 with an OperationOutcome; BALP: never refused, unless asked (RFC 7240 §4.4 handling=strict)."""
+    token = target.token("logging", "system/AuditEvent.c").json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+    event = audit_event() | {"meta": {"profile": ["https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.Read"]}}
+    url = f"{target.services['logging']}/fhir/AuditEvent"
+    answer = target.http.post(f"{url}/$validate", json=event, headers=headers)
+    severities = {issue["severity"] for issue in answer.json()["issue"]}
+    assert (answer.status_code, severities) == (200, {"error", "warning", "information"})
+    strictly = target.http.post(url, json=event, headers=headers | {"Prefer": "handling=strict"})
+    assert (strictly.status_code, strictly.headers["X-Reason"]) == (422, "not_conforming")
 
 
 def test_c2sp_tlog_cosignature_the_witness_saw_the_log_that_the_log_shows(target: Target) -> None:

@@ -5,6 +5,7 @@ import json
 import shlex
 import ssl
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from proeftuin.sandbox.seeding import care_system
 from proeftuin.transparency import checkpoint, merkle
 from proeftuin.transparency.checkpoint import Checkpoint
 from proeftuin.transparency.tiles import hash_at
+from tests.harness import told_wrong
 
 REASONS = {
     "no consent": {"no_consent"},
@@ -126,10 +128,22 @@ def test_tls_refusals_are_in_the_log(log: list[dict[str, Any]]) -> None:
 def test_each_end_of_the_exchange_tells_its_part(network: Home, played: tuple[bool, Hops], log: list[dict[str, Any]]) -> None:
     parts = cast(network.seed)
     trace = next(hop.trace_id for hop in played[1].all if hop.what == "read Condition")
-    observers = {event["source"].get("site") for event in log if trace in json.dumps(event.get("extension"))}
+    observers = {event["source"]["observer"].get("display") for event in log if trace in json.dumps(event.get("extension"))}
     services = {"register", "verwijsindex", "pseudoniemendienst", "toestemmingsregister", "stelsel"}
     names = {party.name for party in network.seed.parties if party.kind in services}
     assert observers >= names | {parts.hospital.name, parts.holder.name}
+
+
+def test_every_event_of_the_network_is_what_it_claims_and_complete(log: list[dict[str, Any]]) -> None:
+    assert len(log) > 100
+    assert [(each["type"]["code"], each["subtype"][0]["code"], told_wrong(each)) for each in log if told_wrong(each)] == []
+
+
+def test_a_party_judges_its_own_events_from_the_shell(network: Home, log: list[dict[str, Any]]) -> None:
+    command = [sys.executable, "-m", "proeftuin", "log", "conformance", "--party", cast(network.seed).holder.id]
+    done = subprocess.run([*command, "--home", str(network.path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "are what they claim and complete" in done.stdout
 
 
 def test_the_log_of_before_is_a_part_of_the_log_of_now(network: Home, played: tuple[bool, Hops], before: Checkpoint) -> None:

@@ -8,6 +8,7 @@ from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import HISTORY
+from proeftuin.audit.redaction import search_request
 from proeftuin.fhir import bundle, repository
 from proeftuin.fhir.search import date_range, parse
 from proeftuin.reasons import PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
@@ -34,7 +35,7 @@ def _add(routes: APIRouter, resource_type: str) -> None:
         if wanted.criteria or wanted.includes or wanted.revincludes:
             raise Refused(PARAMETER_UNKNOWN, "a history takes _since, _count and _cursor")
         since = _since(sinces)
-        admission.record.query = query(admission).encode()
+        admission.record.query = search_request(f"{resource_type}/_history", asked)
         moment = synchronised(admission) if wanted.cursor is None else None
         page = await admission.tenant.database.read(
             repository.history, resource_type, since=since, count=wanted.count, cursor=wanted.cursor

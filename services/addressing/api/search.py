@@ -8,6 +8,7 @@ from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import SEARCH
+from proeftuin.audit.redaction import search_request
 from proeftuin.fhir import bundle, repository
 from proeftuin.fhir.search import Search, parse
 from proeftuin.reasons import MALFORMED, Refused
@@ -31,7 +32,7 @@ def _add(routes: APIRouter, resource_type: str) -> None:
     async def search(admission: Admitted) -> Response:
         """Searchset Bundle; the CapabilityStatement lists the parameters."""
         wanted = parse(resource_type, pairs(query(admission)), in_url=True)
-        admission.record.query = query(admission).encode()
+        admission.record.query = search_request(resource_type, pairs(query(admission)))
         return await _found(admission, resource_type, wanted)
 
     @routes.post(f"/fhir/{resource_type}/_search")
@@ -46,7 +47,7 @@ def _add(routes: APIRouter, resource_type: str) -> None:
         except UnicodeDecodeError as error:
             raise Refused(MALFORMED, "the form is not UTF-8") from error
         wanted = parse(resource_type, in_url + pairs(text))
-        admission.record.query = body
+        admission.record.query = search_request(resource_type, in_url + pairs(text))
         return await _found(admission, resource_type, wanted)
 
 

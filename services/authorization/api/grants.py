@@ -15,7 +15,7 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import GRANTS_SEEN, REVOCATION
-from proeftuin.reasons import INVALID_REQUEST, LEGAL_BASIS, NOT_FOUND, PARTY_MISMATCH, SUBJECT_MISMATCH, Refused
+from proeftuin.reasons import GRANT_BY_LAW, INVALID_REQUEST, NOT_FOUND, PARTY_MISMATCH, SUBJECT_MISMATCH, Refused
 from services.authorization import store
 from services.authorization.grants import CONSENT, CREDENTIAL, GRANT, MANDATE, Ground
 from services.authorization.issuer import Issuer
@@ -65,7 +65,7 @@ def router(issuers: dict[str, Issuer], consent_party: str) -> APIRouter:
         if found is None or found["subject"] != own:
             raise Refused(NOT_FOUND, "no grant with this jti opens the client's data")
         if "law" in found["legal_basis"].split():
-            raise Refused(LEGAL_BASIS, f"the grant rests on {found['legal_basis']}")
+            raise Refused(GRANT_BY_LAW, f"the grant rests on {found['legal_basis']}")
         return await _end(admission, issuer, Ground(GRANT, jti))
 
     @routes.post("/oauth2/{party}/ended")

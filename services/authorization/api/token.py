@@ -17,6 +17,7 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import TOKEN_REQUEST
+from proeftuin.audit.redaction import token_request
 from proeftuin.parties import Party
 from proeftuin.reasons import INVALID_REQUEST, UNSUPPORTED_GRANT_TYPE, Refused
 from proeftuin.tokens.access_token import AccessToken, Confirmation
@@ -57,6 +58,7 @@ def router(issuers: dict[str, Issuer], doors: Mapping[str, Door], clients: Clien
         """Give a token, or say which check failed and what to change."""
         issuer = issuers[party]
         form = await admission.form()
+        admission.record.query = token_request(admission.request.url.path, form)
         if "grant_type" not in form:
             raise Refused(INVALID_REQUEST, "the form has no grant_type")
         door = doors.get(form["grant_type"])

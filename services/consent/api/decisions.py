@@ -11,13 +11,14 @@ from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
+from proeftuin.audit.record import MINOR_FAILURE, NO_CONSENT_ON_FILE, SERIOUS_FAILURE
 from proeftuin.clock import instant
 from proeftuin.identifiers import UZI_SYSTEM, InvalidIdentifier, bsn_of
 from proeftuin.parties import CARE_KINDS, CATEGORIES, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import store
-from services.consent.decisions import DENY, Question, decide
+from services.consent.decisions import DENY, NO_DECISION, Decision, Question, decide
 from services.consent.model import Consent, read_consent
 
 MOST_CATEGORIES = 32
@@ -67,7 +68,12 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         _check_whom(name, whom)
     if holder.get("ura") is None:
         raise Refused(INVALID_REQUEST, "holder.ura is required")
-    for name, value in (("purpose", purpose), ("user.person", user.get("person")), ("user.role", user.get("role"))):
+    acting = user.get("mandated")
+    if acting is not None and not (isinstance(acting, dict) and acting.get("person") and user.get("person")):
+        raise Refused(INVALID_REQUEST, "user.mandated is an object with person and role, and acts for user.person")
+    codes = {f"user.{name}": user.get(name) for name in ("person", "role")}
+    codes |= {f"user.mandated.{name}": (acting or {}).get(name) for name in ("person", "role")}
+    for name, value in ({"purpose": purpose} | codes).items():
         if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
             raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
     return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose), categories
@@ -83,13 +89,19 @@ def _check_whom(name: str, whom: dict[str, Any]) -> None:
         raise Refused(INVALID_REQUEST, f"{name}.ura is a string of 8 digits")
 
 
-def _note(admission: Admission, user: dict[str, Any], answers: list[Any], consents: list[Consent]) -> None:
-    """Make the event tell the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), every consent weighed."""
+def _note(admission: Admission, user: dict[str, Any], answers: list[Decision], consents: list[Consent]) -> None:
+    """Make the event tell the decision and every consent weighed: outcome 8 on a deny (BALP AuthZconsent), 4 on no decision."""
     record = admission.record
     if user.get("person") is not None:
-        record.person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
-    record.consents = [f"Consent/{consent.id}" for consent in consents]
+        responsible = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+        record.person = responsible
+        if acting := user.get("mandated"):
+            record.person = Person(acting["person"], UZI_SYSTEM, acting.get("role"), user.get("ura"))
+            record.responsible = responsible
+    record.consents = [f"Consent/{consent.id}" for consent in consents] or [NO_CONSENT_ON_FILE]
     record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
-    denied = next((answer for answer in answers if answer.outcome == DENY and answer.reason), None)
-    if denied is not None and denied.reason is not None:
-        record.refuse(denied.reason, f"no permit for {denied.category}")
+    for outcome, failure in ((DENY, SERIOUS_FAILURE), (NO_DECISION, MINOR_FAILURE)):
+        refused = next((answer for answer in answers if answer.outcome == outcome and answer.reason), None)
+        if refused is not None and refused.reason is not None:
+            record.refuse(refused.reason, f"no permit for {refused.category}", failure)
+            return

@@ -9,6 +9,7 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import TRANSACTION, UPDATE
 from proeftuin.audit.record import Entry
+from proeftuin.fhir.bundle import subjects
 from proeftuin.reasons import MALFORMED, Refused
 from services.datastation import records
 
@@ -26,6 +27,7 @@ def router() -> APIRouter:
         bundle = await admission.json_object()
         if bundle.get("resourceType") != "Bundle":
             raise Refused(MALFORMED, "the body is no Bundle")
+        admission.record.patients = sorted({bsn for _, named in subjects(bundle) for bsn in named})  # also when it is refused
         resources = records.read_export(bundle)
         clients = await admission.tenant.database.read(records.clients_of, resources)
         admission.record.patients = sorted({bsn for each in clients for bsn in each})

@@ -10,6 +10,8 @@ from proeftuin.access.rendering import fhir, fhir_response, json_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import READ, SEARCH
+from proeftuin.audit.record import policy_urns
+from proeftuin.audit.redaction import search_request
 from proeftuin.clock import instant
 from proeftuin.fhir import repository
 from proeftuin.fhir.bundle import searchset
@@ -61,8 +63,7 @@ def router(sources: dict[str, Source]) -> APIRouter:
 async def _search(
     admission: Admission, source: Source, resource_type: str, pairs: list[tuple[str, str]], *, in_url: bool
 ) -> Response:
-    names = "&".join(name for name, _ in pairs)
-    admission.record.query = f"{resource_type}?{names}".encode()
+    admission.record.query = search_request(resource_type, pairs)
     if in_url:
         parse(resource_type, [("_id", value) for _, value in pairs if value], in_url=True)  # a BSN anywhere: refused first
     _check_type(admission, resource_type)
@@ -87,6 +88,7 @@ def _check_type(admission: Admission, resource_type: str) -> None:
     if resource_type not in records.TYPES:
         raise Refused(NOT_FOUND, f"this source has {', '.join(records.TYPES)}")
     needed = f"patient/{resource_type}.rs"
+    admission.record.policies = policy_urns(needed)
     if needed not in admission.token.grant.scopes:
         raise Refused(INSUFFICIENT_SCOPE, f"this request needs scope {needed}")
 

@@ -1,38 +1,136 @@
-"""The client's own overview (Wabvpz art. 15e), with the proof of every row."""
+"""The client's own overview (Wabvpz art. 15e), with the proof of every row: to read, to print, to keep and to check."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from proeftuin.access.admission import Admitted
+from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.enforcement import is_client_self
-from proeftuin.access.rendering import json_response, problem
+from proeftuin.access.negotiation import choose
+from proeftuin.access.rendering import problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
-from proeftuin.fhir.search import date_range
-from proeftuin.reasons import PARAMETER_INVALID, SUBJECT_MISMATCH, Refused
-from services.logging.indexing import patient_token
-from services.logging.overview import overview
+from proeftuin.clock import instant
+from proeftuin.fhir.search import read_cursor, write_cursor
+from proeftuin.identifiers import UZI_SYSTEM
+from proeftuin.overview import csv, html, pdf
+from proeftuin.overview.table import DUTCH_TIME
+from proeftuin.parties import Seed
+from proeftuin.reasons import NOT_ACCEPTABLE, PARAMETER_INVALID, PARAMETER_UNKNOWN, SUBJECT_MISMATCH, Refused
+from services.logging.indexing import indexable, patient_token
+from services.logging.overview import PAGE, Asked, overview
+
+_JSON = "application/json"
+_PARAMETERS = {"from", "to", "organisation", "_count", "_cursor", "_format"}
+_CLOSED = f"{html.POLICY}; frame-ancestors 'none'"
 
 
-def router(index_key: bytes) -> APIRouter:
-    """Return the route of the overview."""
+def _json(found: dict[str, Any]) -> bytes:
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
+_FORMS: dict[str, tuple[str, Callable[[dict[str, Any]], bytes], str]] = {  # media type -> short name, renderer, more of the type
+    _JSON: ("json", _json, ""),
+    csv.MEDIA_TYPE: ("csv", csv.render, "; charset=utf-8; header=present"),
+    pdf.MEDIA_TYPE: ("pdf", pdf.render, ""),
+    html.MEDIA_TYPE: ("html", html.render, "; charset=utf-8"),
+}
+
+
+def router(index_key: bytes, seed: Seed) -> APIRouter:
+    """Return the route of the overview; `seed` knows which organisations show the names of their professionals."""
     routes = guarded(problem)
+
+    def name(system: str, number: str) -> str | None:
+        person = seed.professional(number) if system == UZI_SYSTEM else None
+        return person.name if person and seed.party(person.employer).shows_names else None
 
     @routes.post("/inzage/logging")
     @require("patient/AuditEvent.rs", patient=True, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
     async def inspect(admission: Admitted) -> Response:
-        """Who did what with the client's data; form `from` and `to` (dates) are optional."""
+        """Who did what with the client's data; form `from`, `to`, `organisation`, `_count`, `_cursor`, `_format`, all optional."""
         if not is_client_self(admission.token):
             raise Refused(SUBJECT_MISMATCH, "the overview is for the client alone")
-        form = await admission.form()
+        form = {key: value for key, value in (await admission.form()).items() if value}
+        media_type = _form(admission, form)
+        short, render, more = _FORMS[media_type]
+        admission.record.details["format"] = short
+        admission.record.query = f"inzage/logging?{urlencode(form)}".encode()
+        asked = _asked(form, patient_token(index_key, admission.patient))
         try:
-            since = date_range(form["from"])[0] if form.get("from") else None
-            until = date_range(form["to"])[1] if form.get("to") else None
-        except ValueError:
-            raise Refused(PARAMETER_INVALID, "from and to are dates, such as 2026-01-31") from None
-        token = patient_token(index_key, admission.patient)
-        found = await admission.tenant.database.read(overview, token, since, until)
-        return json_response(found, headers={"Cache-Control": "no-store"})
+            found = await admission.tenant.database.read(overview, asked, name)
+        except LookupError:
+            raise Refused(PARAMETER_INVALID, "_cursor: take it from `here` or `next`, unchanged") from None
+        here, following = (found[name] and write_cursor("{}.{}".format(*found[name])) for name in ("here", "next"))
+        found |= {
+            "made": instant(admission.tenant.clock.now()),
+            "asked": {key: form.get(key) for key in ("from", "to", "organisation")},
+            "here": here,
+            "next": following,
+        }
+        body = await asyncio.to_thread(render, found)  # a PDF takes its time
+        return Response(body, headers=_headers(short, here, following), media_type=media_type + more)
 
     return routes
+
+
+def _form(admission: Admission, form: dict[str, str]) -> str:
+    """The media type of the answer: the field `_format` (for a browser's form) before the header Accept."""
+    if unknown := form.keys() - _PARAMETERS:
+        raise Refused(PARAMETER_UNKNOWN, f"{', '.join(sorted(unknown))[:60]}: the form has {', '.join(sorted(_PARAMETERS))}")
+    wanted = form.get("_format")
+    if wanted is not None:
+        found = next((media_type for media_type, (short, _, _) in _FORMS.items() if wanted in (short, media_type)), None)
+    else:
+        found = choose(admission.request.headers.get("accept"), list(_FORMS))
+    if found is None:
+        raise Refused(NOT_ACCEPTABLE, f"the overview is given as {', '.join(_FORMS)}")
+    return found
+
+
+def _local(day: str, *, end: bool = False) -> str:
+    """The begin of a day in the Netherlands, or its end, as an instant: the client reads Dutch time. Raises ValueError."""
+    first = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=DUTCH_TIME)
+    return instant(first + timedelta(days=1) if end else first)
+
+
+def _asked(form: dict[str, str], token: str) -> Asked:
+    try:
+        since = _local(form["from"]) if "from" in form else None
+        until = _local(form["to"], end=True) if "to" in form else None
+    except (ValueError, OverflowError):
+        raise Refused(PARAMETER_INVALID, "from and to are dates, such as 2026-01-31") from None
+    organisation = form.get("organisation")
+    if organisation is not None and "|" not in organisation:
+        raise Refused(PARAMETER_INVALID, "organisation: system|value")
+    count = form.get("_count", str(PAGE))
+    if not re.fullmatch("[0-9]{1,4}", count) or not 0 < int(count) <= PAGE:
+        raise Refused(PARAMETER_INVALID, f"_count: 1 to {PAGE} events")
+    size = before = None
+    if "_cursor" in form:
+        place = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,18})", read_cursor(form["_cursor"]) or "")
+        if place is None:
+            raise Refused(PARAMETER_INVALID, "_cursor: take it from `here` or `next`, unchanged")
+        size, before = int(place[1]), int(place[2])
+    return Asked(token, since, until, organisation and indexable(organisation), before, size, int(count))
+
+
+def _headers(short: str, here: str, following: str | None) -> dict[str, str]:
+    kept = "inline" if short in ("json", "html") else "attachment"
+    return {
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+        "Cursor": here,
+        "Content-Disposition": f'{kept}; filename="overzicht.{short}"',
+        "Content-Security-Policy": _CLOSED,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    } | ({"Next-Cursor": following} if following else {})

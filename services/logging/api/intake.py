@@ -1,6 +1,9 @@
 """ITI-20: AuditEvents in, one or a batch; answered after they are durable and signed for."""
 
+import asyncio
 import uuid
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,7 +16,9 @@ from proeftuin.access.route import guarded
 from proeftuin.fhir.outcome import Issue, operation_outcome
 from proeftuin.fhir.refusal import InvalidResource
 from proeftuin.fhir.validation import validate
-from proeftuin.reasons import CONFLICT, MALFORMED, PROFILE, Refused
+from proeftuin.reasons import CATALOGUE, CONFLICT, MALFORMED, NOT_CONFORMING, PROFILE, Refused
+from services.logging.api.preferences import Preferences
+from services.logging.conformance.report import issues, judge
 from services.logging.sequencer import Appended, Delivery, Sequencer
 
 FHIR = ("application/fhir+json", "application/json")
@@ -29,17 +34,23 @@ def router(sequencer: Sequencer) -> APIRouter:
     @routes.post("/fhir/AuditEvent")
     @require(SCOPE, media_types=FHIR)
     async def create(admission: Admitted) -> Response:
-        """Store one event; header Idempotency-Key (or the id) makes a repeat harmless."""
+        """Store one event; header Idempotency-Key (or the id) makes a repeat harmless.
+
+        `Prefer: return=OperationOutcome` gives the conformance report beside 201, `handling=strict` refuses what does not conform.
+        """
+        preferences = Preferences.of(admission.request.headers)
         event = await admission.json_object()
-        judged = _judge(event, admission.request.headers.get("idempotency-key"), admission.peer.client_id, sequencer)
-        if not isinstance(judged, Delivery):
-            raise InvalidResource(judged, MALFORMED if judged[0].reason == MALFORMED.code else PROFILE)
-        (appended,) = await sequencer.append([judged])
+        key = admission.request.headers.get("idempotency-key")
+        judged = _judge(event, key, admission.peer.client_id, sequencer, preferences)
+        if judged.delivery is None:
+            raise InvalidResource(judged.issues, CATALOGUE[judged.issues[0].reason or PROFILE.code])
+        (appended,) = await sequencer.append([judged.delivery])
         if appended.conflicting:
             raise Refused(CONFLICT, _OTHER)
-        place = f"{admission.tenant.audience}/fhir/AuditEvent/{judged.event_id}"
-        headers = {"Location": place, "Audit-Index": str(appended.index)}
-        return fhir_response(event | {"id": judged.event_id}, 200 if appended.repeated else 201, headers)
+        place = f"{admission.tenant.audience}/fhir/AuditEvent/{judged.delivery.event_id}"
+        headers = {"Location": place, "Audit-Index": str(appended.index)} | preferences.applied
+        content = operation_outcome(judged.issues) if preferences.report else event | {"id": judged.delivery.event_id}
+        return fhir_response(content, 200 if appended.repeated else 201, headers)
 
     @routes.post("/fhir")
     @require(SCOPE, media_types=FHIR, max_body=8 << 20)
@@ -51,16 +62,16 @@ def router(sequencer: Sequencer) -> APIRouter:
             raise Refused(MALFORMED, "the body is no Bundle of type batch")
         if len(entries) > LARGEST:
             raise Refused(MALFORMED, f"a batch has at most {LARGEST} entries")
-        judged = [_entry(entry, admission.peer.client_id, sequencer) for entry in entries]
-        placed = iter(await sequencer.append([each for each in judged if isinstance(each, Delivery)]))
-        answers: list[dict[str, Any]] = []
-        for each in judged:
-            if isinstance(each, Delivery):
-                answers.append({"response": _answer(each, next(placed))})
-            else:
-                answers.append({"response": {"status": "400 Bad Request", "outcome": operation_outcome(each)}})
+        preferences = Preferences.of(admission.request.headers)
+        judge_all = partial(_entries, entries, admission.peer.client_id, sequencer, preferences)
+        judged = await asyncio.to_thread(judge_all) if preferences.any else judge_all()  # reports take their time
+        placed = iter(await sequencer.append([each.delivery for each in judged if each.delivery is not None]))
+        answers = [
+            {"response": _refusal(each.issues) if each.delivery is None else _answer(each.delivery, next(placed), each.issues)}
+            for each in judged
+        ]
         answer = {"resourceType": "Bundle", "type": "batch-response"} | ({"entry": answers} if answers else {})
-        return json_response(answer, media_type="application/fhir+json")
+        return json_response(answer, media_type="application/fhir+json", headers=preferences.applied)
 
     return routes
 
@@ -72,34 +83,58 @@ def faults(event: dict[str, Any]) -> list[Issue]:
     return [issue for issue in validate(event) if issue.severity in ("error", "fatal")]
 
 
-def _entry(entry: Any, source: str, sequencer: Sequencer) -> Delivery | list[Issue]:  # noqa: ANN401 - whatever was sent
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What will be stored of an event (None: it is refused, for the first issue), and what there is to tell."""
+
+    delivery: Delivery | None
+    issues: list[Issue]
+
+
+def _entries(entries: list[Any], source: str, sequencer: Sequencer, preferences: Preferences) -> list[_Judged]:
+    return [_entry(entry, source, sequencer, preferences) for entry in entries]
+
+
+def _entry(entry: Any, source: str, sequencer: Sequencer, preferences: Preferences) -> _Judged:  # noqa: ANN401 - whatever was sent
     resource = entry.get("resource") if isinstance(entry, dict) else None
     if not isinstance(resource, dict):
-        return [_malformed("the entry has no resource")]
+        return _Judged(None, [_malformed("the entry has no resource")])
     request = entry.get("request", {"method": "POST"})
     if not isinstance(request, dict) or request.get("method") != "POST":
-        return [_malformed("events are only added: the entry's request has method POST")]
+        return _Judged(None, [_malformed("events are only added: the entry's request has method POST")])
     full_url = entry.get("fullUrl")
     known = full_url.removeprefix("urn:uuid:") if isinstance(full_url, str) and full_url.startswith("urn:uuid:") else None
-    return _judge(resource, known, source, sequencer)
+    return _judge(resource, known, source, sequencer, preferences)
 
 
-def _judge(event: dict[str, Any], known: str | None, source: str, sequencer: Sequencer) -> Delivery | list[Issue]:
-    issues = faults(event)
-    if issues:
-        return issues
+def _judge(event: dict[str, Any], known: str | None, source: str, sequencer: Sequencer, preferences: Preferences) -> _Judged:
+    found = faults(event)
+    if found:
+        return _Judged(None, found)
     try:
-        return sequencer.prepare(source, known or event.get("id") or str(uuid.uuid4()), event)
+        delivery = sequencer.prepare(source, known or event.get("id") or str(uuid.uuid4()), event)
     except ValueError:
-        return [_malformed("the event holds a character that is no Unicode, or a moment outside the years 1 to 9999")]
+        return _Judged(
+            None, [_malformed("the event holds a character that is no Unicode, or a moment outside the years 1 to 9999")]
+        )
+    if not preferences.any:
+        return _Judged(delivery, [])
+    report = judge(event)
+    return _Judged(delivery if report.holds or not preferences.strict else None, issues(report))
 
 
-def _answer(delivery: Delivery, appended: Appended) -> dict[str, Any]:
+def _answer(delivery: Delivery, appended: Appended, report: list[Issue]) -> dict[str, Any]:
     if appended.conflicting:
         issue = Issue("error", CONFLICT.issue, _OTHER, None, CONFLICT.code)
         return {"status": "409 Conflict", "outcome": operation_outcome([issue])}
     status = "200 OK" if appended.repeated else "201 Created"
-    return {"status": status, "location": f"AuditEvent/{delivery.event_id}", "etag": f'W/"{appended.index}"'}
+    answer = {"status": status, "location": f"AuditEvent/{delivery.event_id}", "etag": f'W/"{appended.index}"'}
+    return answer | ({"outcome": operation_outcome(report)} if report else {})
+
+
+def _refusal(found: list[Issue]) -> dict[str, Any]:
+    status = "422 Unprocessable Entity" if found[0].reason == NOT_CONFORMING.code else "400 Bad Request"
+    return {"status": status, "outcome": operation_outcome(found)}
 
 
 def _malformed(text: str) -> Issue:

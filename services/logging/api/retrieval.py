@@ -11,7 +11,8 @@ from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.rendering import fhir, fhir_response, json_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import AUDIT_LOG_USED
+from proeftuin.audit.events import AUDIT_EVENT_READ, AUDIT_LOG_USED
+from proeftuin.audit.redaction import search_request
 from proeftuin.fhir.search import MAXIMUM_VALUES, carries_bsn, date_range, read_cursor, write_cursor
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import IDENTIFIER_IN_URL, NOT_FOUND, PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
@@ -41,7 +42,7 @@ def router(index_key: bytes) -> APIRouter:
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
         if any(carries_bsn(name) or carries_bsn(value) for name, value in pairs):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
-        return await _answer(admission, pairs, index_key, f"AuditEvent?{admission.request.url.query}")
+        return await _answer(admission, pairs, index_key, "AuditEvent")
 
     @routes.post("/fhir/AuditEvent/_search")
     @require(SCOPE, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
@@ -51,35 +52,45 @@ def router(index_key: bytes) -> APIRouter:
         if any(carries_bsn(name) or carries_bsn(value) for name, value in place):
             raise Refused(IDENTIFIER_IN_URL, "the URL carries a BSN")
         form = (await admission.body()).decode("utf-8", "replace")
-        return await _answer(admission, [*place, *parse_qsl(form, keep_blank_values=True)], index_key, f"AuditEvent/_search?{form}")
+        return await _answer(admission, [*place, *parse_qsl(form, keep_blank_values=True)], index_key, "AuditEvent/_search")
 
     @routes.get("/fhir/AuditEvent/{event_id}")
-    @require(SCOPE, event=AUDIT_LOG_USED)
+    @require(SCOPE, event=AUDIT_EVENT_READ)
     async def read(admission: Admitted, event_id: str) -> Response:
         """Read one event of the caller's own."""
-        observer = "|".join(admission.peer.identifier)
-        row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
-        if row is None:
-            raise Refused(NOT_FOUND, "the caller has no event with this id")
-        admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
-        return fhir_response(row.resource)
+        return fhir_response(await own(admission, event_id))
 
     return routes
 
 
-async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, asked: str) -> Response:
-    admission.record.query = asked.encode()
+async def own(admission: Admission, event_id: str) -> dict[str, Any]:
+    """Return one event of the caller's own; raises Refused(NOT_FOUND)."""
+    admission.record.data = [{"reference": f"AuditEvent/{event_id}"}]
+    observer = "|".join(admission.peer.identifier)
+    row = await admission.tenant.database.read(store.by_id, event_id, admission.peer.client_id, observer)
+    if row is None:
+        raise Refused(NOT_FOUND, "the caller has no event with this id")
+    return row.resource
+
+
+async def _answer(admission: Admission, pairs: list[tuple[str, str]], index_key: bytes, place: str) -> Response:
+    admission.record.query = search_request(place, pairs)
     own = {"source": [admission.peer.client_id], "observer": [indexable("|".join(admission.peer.identifier))]}
     query, patient = parse(pairs, index_key, own)
     admission.record.patients = [patient] if patient else []
+    return await searchset(admission, query, pairs)
+
+
+async def searchset(admission: Admission, query: store.Query, pairs: list[tuple[str, str]]) -> Response:
+    """Return the matching events as a Bundle; link `next` goes on where it ends, by the method and on the path of this request."""
     rows, more = await admission.tenant.database.read(store.search, query)
     base = f"{admission.tenant.audience}/fhir/AuditEvent"
-    links = [{"relation": "self", "url": base}]
+    here = f"{admission.tenant.audience}{admission.request.url.path}"
+    links = [{"relation": "self", "url": here.removesuffix("/_search")}]
     if more is not None:
         by_form = admission.request.method == "POST"  # the form itself may hold a BSN, so it does not go into the link
         rest = [] if by_form else [pair for pair in pairs if pair[0] != "_cursor"]
-        url = f"{base}{'/_search' if by_form else ''}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"
-        links.append({"relation": "next", "url": url})
+        links.append({"relation": "next", "url": f"{here}?{urlencode([*rest, ('_cursor', write_cursor(str(more)))])}"})
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
     entries = [{"fullUrl": f"{base}/{row.event_id}", "resource": row.resource, "search": {"mode": "match"}} for row in rows]
     if entries:

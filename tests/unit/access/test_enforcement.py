@@ -48,11 +48,13 @@ def app(harness: Harness) -> FastAPI:
     @router.get("/scoped")
     @require("one", "two", event=READ)
     async def scoped(admission: Admitted) -> Response:
+        admission.record.data = [{"reference": "List/1"}]
         return fhir_response({"jti": admission.token.jti})
 
     @router.get("/client")
     @require("one", patient=True, event=READ)
     async def client(admission: Admitted) -> Response:
+        admission.record.data = [{"reference": "List/1"}]
         return fhir_response({"length": len(admission.patient)})
 
     @router.get("/own")
@@ -346,7 +348,7 @@ async def test_a_refusal_echoes_what_no_utf_8_can_hold(harness: Harness, app: Fa
 )
 async def test_a_path_or_method_that_is_not_there(harness: Harness, app: FastAPI, method: str, path: str, reason: str) -> None:
     event = await refused(harness, app, reason, path, method=method)
-    assert event["agent"][0]["who"]["identifier"]["value"] == "90000101"
+    assert event["agent"][0]["who"]["identifier"]["value"] == "ura:90000101"
 
 
 @pytest.mark.anyio

@@ -29,7 +29,7 @@ async def test_an_organisation_is_found_by_ura_with_its_endpoints(filled: Direct
     (event,) = await filled.logged()
     assert event["outcome"] == "0"
     assert event["subtype"][0]["code"] == "search-type"
-    assert event["agent"][0]["who"]["identifier"]["value"] == "90000101"
+    assert event["agent"][0]["who"]["identifier"]["value"] == "ura:90000101"
     assert [each for each in event["entity"] if "query" in each]
 
 

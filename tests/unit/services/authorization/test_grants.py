@@ -91,7 +91,7 @@ async def test_what_rests_on_the_law_is_not_ended_by_the_client(servers: Servers
     with tenant.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE issued_grant SET legal_basis = 'consent law'")
     answer = await as_client(servers, "DELETE", f"/{jti}")
-    assert (answer.status_code, answer.json()["reason"]) == (403, "legal_basis")
+    assert (answer.status_code, answer.json()["reason"]) == (403, "grant_by_law")
     assert await servers.active(token, HOLDER)
 
 

@@ -174,3 +174,13 @@ async def test_a_parameter_that_stands_there_twice(harness: Harness) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = await harness.call("POST", "/oauth2/vws/token", party=HOSPITAL, content=form, headers=headers)
     assert answer.json()["reason"] == "invalid_request"
+
+
+@pytest.mark.anyio
+async def test_who_may_audit_the_log(harness: Harness) -> None:
+    """A care provider its own events, a supervisor all; nobody else either."""
+    open_to = {("log:audit", HOSPITAL), ("log:supervise", "igj")}
+    for scope in ("log:audit", "log:supervise"):
+        for party in (HOSPITAL, "igj", PORTAL, "nza", "vws"):
+            answer = (await ask(harness, party, scope=scope)).json()
+            assert answer.get("reason") == (None if (scope, party) in open_to else "scope_not_allowed")

@@ -173,7 +173,7 @@ async def test_the_event_of_a_decision(harness: Harness) -> None:
             assert (await ask(harness, body | {"user": body["user"] | person})).status_code == 200
         events = [event for event in await harness.logged() if event["subtype"][0]["code"] == "AuthZ-Consent"]
     assert [(event["outcome"], event.get("outcomeDesc", "").partition(":")[0]) for event in events] == [
-        ("0", ""), ("8", "consent_category"), ("0", ""),
+        ("0", ""), ("8", "consent_category"), ("4", "purpose_not_allowed"),
     ]  # fmt: skip
     for event in events:
         assert not validate(event)

@@ -169,4 +169,4 @@ async def test_only_the_party_itself_brings_records_in(station: Station) -> None
     answer = await station.load(station.records(CLIENT), by=HOSPITAL)
     assert (answer.status_code, answer.headers["X-Reason"]) == (403, "party_mismatch")
     (event,) = await station.logged()
-    assert event["source"]["site"] == station.seed.party(HOLDER).name
+    assert event["source"]["site"] == station.seed.party(HOLDER).ura

@@ -90,9 +90,12 @@ class Logbook(Harness):
     async def ask(self, form: dict[str, str], party: str = HOME, place: str = "/fhir/AuditEvent/_search") -> httpx.Response:
         return await self.call("POST", place, party=party, token=self.token(party, READ), headers=FORM, data=form)
 
-    async def inspect(self, bsn: str = CLIENT, acting: str | None = None, **form: str) -> httpx.Response:
+    async def inspect(
+        self, bsn: str = CLIENT, acting: str | None = None, accept: str | None = None, **form: str
+    ) -> httpx.Response:  # fmt: skip
         token = self.token(PORTAL, OWN, patient=bsn, person=Person(acting or bsn, BSN_SYSTEM), purpose="PATRQT")
-        return await self.call("POST", "/inzage/logging", party=PORTAL, token=token, headers=FORM, data=form)
+        headers = FORM | ({"Accept": accept} if accept else {})
+        return await self.call("POST", "/inzage/logging", party=PORTAL, token=token, headers=headers, data=form)
 
     async def open(self, path: str) -> httpx.Response:
         return await self.call("GET", path, party=HOSPITAL)

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from proeftuin.identifiers import BSN_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
+from proeftuin.fhir.search import write_cursor
+from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 from proeftuin.tokens.access_token import Person
 from proeftuin.transparency import checkpoint, merkle
 from services.logging.indexing import patient_token
-from services.logging.overview import overview
+from services.logging.overview import Asked, overview
 from tests.unit.services.logging.logbook import (
     CLIENT,
     FORM,
@@ -29,13 +30,17 @@ pytestmark = pytest.mark.anyio
 
 async def test_each_row_says_what_its_document_says_and_is_in_the_log(logbook: Logbook) -> None:
     user = {
-        "who": {"identifier": {"system": UZI_SYSTEM, "value": "900000011"}, "display": "Ziekenhuis De Linde"},
+        "who": {"identifier": {"system": UZI_SYSTEM, "value": "900000011"}, "display": "A. Veenstra"},
         "role": [{"coding": [{"system": UZI_ROLE_SYSTEM, "code": "30.000"}]}],
         "requestor": True,
     }
     details = {"detail": [{"type": "category", "valueString": "Condition"}]}
     purpose = [{"coding": [{"display": "no code"}, {"code": "ETREAT"}]}]
-    await logbook.post(event(HOME, CLIENT, agent=[user], entity=[client_entity(CLIENT), details], purposeOfEvent=purpose))
+    system = {
+        "who": {"identifier": {"system": URA_SYSTEM, "value": "90000101"}, "display": "Ziekenhuis De Linde"},
+        "requestor": False,
+    }
+    await logbook.post(event(HOME, CLIENT, agent=[user, system], entity=[client_entity(CLIENT), details], purposeOfEvent=purpose))
     await logbook.post(event(HOME, CLIENT, subtype=[{"code": "create"}], recorded="2026-03-02T10:00:00Z"))
     denied = {"detail": [{"type": "reason", "valueString": "no_consent"}]}
     await logbook.post(event(HOSPITAL, CLIENT, outcome="8", entity=[client_entity(CLIENT), denied]), HOSPITAL)
@@ -54,7 +59,8 @@ async def test_each_row_says_what_its_document_says_and_is_in_the_log(logbook: L
     assert content["rows"][1]["reason"] == "no_consent"
     viewed = content["rows"][3]
     assert (viewed["role"], viewed["category"], viewed["purpose"], viewed["emergency"]) == ("30.000", "Condition", "ETREAT", True)
-    assert viewed["organisation"] == {"name": "Ziekenhuis De Linde", "identifier": "900000011"}
+    assert viewed["organisation"] == {"name": "Ziekenhuis De Linde", "identifier": "90000101"}
+    assert "Veenstra" not in str([{**row, "proof": None} for row in content["rows"]])
 
 
 async def test_a_proof_does_not_hold_for_another_document_or_place(logbook: Logbook) -> None:
@@ -72,13 +78,17 @@ async def test_a_proof_does_not_hold_for_another_document_or_place(logbook: Logb
 
 async def test_a_period_and_the_client_limit_the_overview(logbook: Logbook) -> None:
     for day in (1, 2, 3):
-        await logbook.post(event(HOME, CLIENT, recorded=f"2026-03-0{day}T23:59:59.999Z"))
+        await logbook.post(event(HOME, CLIENT, recorded=f"2026-03-0{day}T22:59:59.999Z"))  # the last moment of a Dutch day
         await logbook.post(event(HOME, OTHER, recorded=f"2026-03-0{day}T12:00:00Z"))
     rows = (await logbook.inspect(**{"from": "2026-03-02", "to": "2026-03-02"})).json()["rows"]
     assert [row["when"][:10] for row in rows] == ["2026-03-02"]
     assert len((await logbook.inspect()).json()["rows"]) == 3
-    assert [row["when"] for row in (await logbook.inspect(to="2026-03-01")).json()["rows"]] == ["2026-03-01T23:59:59.999Z"]
-    for bad in ({"from": "yesterday"}, {"to": "2026-13"}):
+    assert [row["when"] for row in (await logbook.inspect(to="2026-03-01")).json()["rows"]] == ["2026-03-01T22:59:59.999Z"]
+    bads: list[dict[str, str]] = [
+        {"from": "yesterday"}, {"to": "2026-13"}, {"to": "2026"}, {"from": "0001-01-01"}, {"organisation": "90000103"},
+        {"_count": "0"}, {"_count": "501"}, {"_cursor": "x"}, {"_cursor": write_cursor("7.1")}, {"_cursor": write_cursor("1")},
+    ]  # fmt: skip
+    for bad in bads:
         await logbook.logged()
         await refused(logbook, await logbook.inspect(**bad), 400, "parameter_invalid")
 
@@ -116,7 +126,7 @@ async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
     await attempt(403, "subject_missing", token(OWN, acting=own))
     await attempt(403, "subject_mismatch", token(OWN, acting=None, patient=CLIENT))
     await attempt(403, "subject_mismatch", token(OWN, acting=Person(OTHER, BSN_SYSTEM), patient=CLIENT))
-    await attempt(403, "subject_mismatch", token(OWN, acting=Person(CLIENT, UZI_SYSTEM), patient=CLIENT))
+    await attempt(403, "subject_mismatch", token(OWN, acting=Person(CLIENT, UZI_SYSTEM, "30.000", "90000101"), patient=CLIENT))
     await attempt(401, "token_binding", token(OWN, acting=own, patient=CLIENT), HOSPITAL)
     await attempt(400, "invalid_request", token(OWN, acting=own, patient=CLIENT), form="from=2026&from=2027")
     answer = await logbook.call("POST", "/inzage/logging", party=PORTAL, token=token(OWN, acting=own, patient=CLIENT), json={})
@@ -139,7 +149,7 @@ async def test_the_overview_is_of_one_moment_of_the_log(logbook: Logbook) -> Non
         await logbook.post(event(HOME, CLIENT))
     logbook.sql("DELETE FROM checkpoint WHERE size = 2")
     token = patient_token((logbook.secrets / "index.key").read_bytes(), CLIENT)
-    content = logbook.database(lambda connection: overview(connection, token, None, None))
+    content = logbook.database(lambda connection: overview(connection, Asked(token)))
     signed = checkpoint.verify(content["checkpoint"], logbook.verifier)
     (row,) = content["rows"]
     check_row(row, signed)
