@@ -62,8 +62,6 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/access/v1/evaluations"): POLICY, ("POST", "/rfc0052/access/v1/evaluations"): POLICY,
         ("POST", "/v1/data/authz/result"): POLICY, ("POST", "/explain"): POLICY,
         ("POST", "/pdp"): POLICY, ("POST", "/pdp/v1/data/knooppunt/authz"): POLICY,
-        ("POST", "/netwerkmodel/v3/auth/token"): TOKEN, ("GET", "/netwerkmodel/v3/auth/jwks"): None,
-        ("POST", "/netwerkmodel/v3/pep"): POLICY,
     },
     "datastation": _OPERATIONS | {
         ("GET", "/{party}/fhir/metadata"): None, ("GET", "/{party}/fhir/{resource_type}"): SEARCH,
