@@ -42,6 +42,7 @@ from services.authorization.decision.evaluation import Evaluator
 from services.authorization.decision.iwlz import Decisions
 from services.authorization.decision.knooppunt import KnooppuntDecisions, Permits
 from services.authorization.decision.pip import Bemiddelingsregister
+from services.authorization.decision.questions import QuestionDecisions
 from services.authorization.grants import CERTIFICATE, MANDATE
 from services.authorization.issuer import DAY, Issuer
 from services.authorization.iwlz.mandates import Mandates
@@ -103,11 +104,12 @@ def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
     tokens = IwlzTokens(tenant.secrets, service.clock)
     point = Point(decisions, tokens, issuer, settings)
     fhir = KnooppuntDecisions(_permits(service, issuer))
-    service.checks["fhir policies"] = fhir.policies.health
+    questions = QuestionDecisions()
+    service.checks |= {"fhir policies": fhir.policies.health, "question policies": questions.policies.health}
     doors = [
         pdp.router(fhir),
         decision.router(point),
-        evaluation.router(Evaluator(decisions, settings.profile), service.settings.base_url),
+        evaluation.router(Evaluator(decisions, fhir, questions, settings.profile), service.settings.base_url),
     ]
     if issuer.url == service.settings.network.issuer:
         doors += [iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates), iwlz_pep.router(point)]

@@ -4,9 +4,11 @@ from typing import Any
 
 from proeftuin.reasons import INVALID_REQUEST, Refused
 from services.authorization.decision.iwlz import Decisions
+from services.authorization.decision.knooppunt import KnooppuntDecisions
 from services.authorization.decision.model import Caller, Decision
+from services.authorization.decision.questions import QuestionDecisions
 
-GRAPHQL = "graphql_request"
+GRAPHQL, FHIR, QUESTION = "graphql_request", "fhir_request", "validated_question"
 IDENTIFIERS = {"agb_code": "agb", "uzovi_code": "uzovi", "kvk_number": "kvk"}
 ORGANISATIONS = {"ZORGKANTOOR": "Zorgkantoor", "ZORGAANBIEDER": "Zorgaanbieder", "CIZ": "Onderneming", "VECOZO": "Onderneming"}
 SERVICES = {  # RFC0052 context.service -> the operations that it names
@@ -19,8 +21,8 @@ PURPOSE = "WLZ_UITVOERING"
 class Evaluator:
     """Evaluates questions whose facts the enforcement point stands for: it has verified the token."""
 
-    def __init__(self, decisions: Decisions, profile: str) -> None:
-        self._decisions, self._profile = decisions, profile
+    def __init__(self, decisions: Decisions, fhir: KnooppuntDecisions, questions: QuestionDecisions, profile: str) -> None:
+        self._decisions, self._fhir, self._questions, self._profile = decisions, fhir, questions, profile
 
     async def evaluate(self, asked: dict[str, Any], *, look_up: bool) -> dict[str, Any]:
         """Return `{"decision", "context"}`; raises Refused(INVALID_REQUEST) when subject, action or resource is not well formed."""
@@ -29,17 +31,41 @@ class Evaluator:
             _member(asked, "action", None),
             _member(asked, "resource", "id"),
         )
-        profile = self._profile_of(asked)
+        properties, caller = resource.get("properties", {}), _caller(subject)
+        if resource["type"] == QUESTION:
+            kind = str(subject.get("properties", {}).get("kind", ""))
+            question = {name: properties[name] for name in ("sha256", "parameters") if name in properties}
+            return self._questions.decide(kind, caller.scopes, {"id": resource["id"]} | question)
+        if resource["type"] == FHIR:
+            return await self._fhir_request(subject, caller, properties, look_up=look_up)
         if resource["type"] != GRAPHQL:
             return _denied("no_policy", f"no policy is about resources of type {str(resource['type'])[:60]}")
-        properties = resource.get("properties", {})
+        profile = self._profile_of(asked)
         query, variables = properties.get("query"), properties.get("variables")
         if not isinstance(query, str) or not isinstance(variables, dict | None):
             raise Refused(INVALID_REQUEST, f"a {GRAPHQL} has properties.query (text) and properties.variables (object)")
-        decision = await self._decisions.decide(_caller(subject), query, variables, profile, look_up=look_up)
+        decision = await self._decisions.decide(caller, query, variables, profile, look_up=look_up)
         if decision.allowed and str(action["name"]).lower() not in (_kind(decision), "execute"):
             return _denied("action_mismatch", f"the request is a {_kind(decision)}, not a {str(action['name'])[:60]}")
         return _answer(decision)
+
+    async def _fhir_request(
+        self, subject: dict[str, Any], caller: Caller, request: dict[str, Any], *, look_up: bool
+    ) -> dict[str, Any]:
+        ura = subject.get("properties", {}).get("identifiers", {}).get("ura")
+        asked = {
+            "subject": {"client_id": subject["id"], "scope": " ".join(sorted(caller.scopes)), "organization_ura": ura},
+            "request": request,
+            "context": {"patient_bsn": request.get("patient_bsn")} if look_up else {},
+        }
+        try:
+            found = await self._fhir.decide(asked, look_up=look_up)
+        except ValueError as error:
+            raise Refused(INVALID_REQUEST, str(error)) from error
+        context: dict[str, Any] = {"policies": found["version"], "findings": found["policies"]}
+        if not found["allow"]:
+            context["reason"] = found.get("error", "not_allowed")
+        return {"decision": found["allow"], "context": context}
 
     async def evaluate_filter(self, asked: dict[str, Any], *, look_up: bool) -> dict[str, Any]:
         """Return the answer to one evaluation of RFC0052: `context` has policy_id and reason."""

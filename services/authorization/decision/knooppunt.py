@@ -37,10 +37,11 @@ class KnooppuntDecisions:
         self.policies = Policies(folder, prepare)
         self._permits = permits
 
-    async def decide(self, asked: dict[str, Any]) -> dict[str, Any]:
+    async def decide(self, asked: dict[str, Any], *, look_up: bool = True) -> dict[str, Any]:
         """Return `{"allow", "error"?, "policies": {name: {"allow", "reasons"}}, "version"}`.
 
-        Raises ForbiddenPolicyError for a scope such as `system`, and ValueError when a member has not its shape.
+        Without `look_up` nobody's consent is asked. Raises ForbiddenPolicyError for a scope such as `system`, and ValueError when a
+        member has not its shape.
         """
         subject, request, context = (_object(asked, name) for name in ("subject", "request", "context"))
         loaded = self.policies.current()
@@ -60,20 +61,20 @@ class KnooppuntDecisions:
             if name not in known:
                 answer["policies"][name] = _judged([{"code": "not_implemented", "description": f"there is no policy {name}"}])
                 continue
-            reasons = await self._reasons(name, known[name], facts)
+            reasons = await self._reasons(name, known[name], facts, look_up=look_up)
             answer["policies"][name] = _judged(reasons)
             if not reasons:
                 return answer | {"allow": True}
         return answer
 
-    async def _reasons(self, name: str, policy: dict[str, Any], facts: dict[str, Any]) -> list[dict[str, str]]:
+    async def _reasons(self, name: str, policy: dict[str, Any], facts: dict[str, Any], *, look_up: bool) -> list[dict[str, str]]:
         context = facts["context"]
         if policy.get("consent"):
             context["mitz_consent"], context["mitz_reason"] = (
                 False,
                 {"code": "pip_error", "description": "no BSN, so no consent could be asked"},
             )
-            if context["patient_bsn"]:
+            if context["patient_bsn"] and look_up:
                 try:
                     await self._permits(context["patient_bsn"], facts)
                     context["mitz_consent"] = True

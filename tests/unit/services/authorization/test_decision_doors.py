@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.datastation import questions
 from tests.unit.services.authorization.iwlz_network import (
     AGB,
     BR,
@@ -229,3 +230,59 @@ async def test_explain_needs_somebody_to_explain_for(network: Network) -> None:
         assert (await network.call("POST", "/explain", party=ZA, json=content)).status_code == status
     stolen = await network.call("POST", "/explain", party="carewave", json={"query": INDICATIE, "token": token})
     assert (stolen.status_code, stolen.headers["X-Reason"]) == (403, "token_binding")
+
+
+DIGEST = questions.load()["clients-per-zorgprofiel"].digest
+ASKER: dict[str, Any] = {
+    "type": "organization",
+    "id": "uzovi:9901",
+    "properties": {"kind": "zorgkantoor", "scopes": ["system/kik-v.s"]},
+}
+DAY = {"peildatum": "2026-07-01"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({}, []),
+        ({"id": "another"}, ["kikv.question"]),
+        ({"sha256": "0" * 64}, ["kikv.digest"]),
+        ({"sha256": None}, ["kikv.digest"]),
+        ({"parameters": {}}, ["kikv.parameters"]),
+        ({"parameters": DAY | {"x": "1"}}, ["kikv.parameters"]),
+        ({"parameters": {"peildatum": '2026-07-01" . ?s ?p ?o'}}, ["kikv.value"]),
+        ({"parameters": {"peildatum": 20260701}}, ["kikv.value"]),
+        ({"kind": "ziekenhuis"}, ["kikv.asker"]),
+        ({"scopes": []}, ["scope"]),
+    ],
+)
+async def test_a_validated_question_is_asked_as_it_was_validated(
+    network: Network, changes: dict[str, Any], rules: list[str]
+) -> None:
+    subject = ASKER | {"properties": ASKER["properties"] | {name: changes[name] for name in ("kind", "scopes") if name in changes}}
+    properties = {"sha256": DIGEST, "parameters": DAY} | {
+        name: changes[name] for name in ("sha256", "parameters") if name in changes
+    }
+    resource = {"type": "validated_question", "id": changes.get("id", "clients-per-zorgprofiel"), "properties": properties}
+    asked = {"subject": subject, "action": {"name": "ask"}, "resource": resource}
+    answer = (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()
+    assert [each["rule"] for each in answer["context"].get("findings", [])] == rules
+    assert answer["decision"] is (not rules)
+
+
+async def test_a_fhir_request_is_judged_by_the_policy_of_its_scope(network: Network) -> None:
+    subject = {"type": "organization", "id": "x", "properties": {"scopes": ["mcsd_query"], "identifiers": {"ura": "90000101"}}}
+    for path, allowed in (("Organization", True), ("Patient", False)):
+        resource = {"type": "fhir_request", "id": "1", "properties": {"method": "GET", "path": path, "query": ""}}
+        asked = {"subject": subject, "action": {"name": "read"}, "resource": resource}
+        assert (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()["decision"] is allowed
+
+
+async def test_nobodys_consent_is_asked_for_who_only_supposes(network: Network) -> None:
+    subject = {"type": "organization", "id": "x", "properties": {"scopes": ["pzp_gf"], "identifiers": {"ura": "90000101"}}}
+    query = "identifier=http://fhir.nl/fhir/NamingSystem/bsn|999910000"
+    resource = {"type": "fhir_request", "id": "1", "properties": {"method": "GET", "path": "Patient", "query": query}}
+    asked = {"subject": subject, "action": {"name": "read"}, "resource": resource}
+    answer = (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()
+    assert answer["context"]["findings"]["pzp_gf"]["reasons"][0]["code"] == "pip_error"
+    assert network.passed == []
