@@ -66,19 +66,29 @@ async def check_token(request: Request, peer: Peer, requirement: Requirement, te
         return None
     authorization = request.headers.get("authorization")
     if not authorization:
-        raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer"})
+        raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer, DPoP"})
     scheme, _, raw = authorization.partition(" ")
     raw = raw.strip()
     if scheme.lower() not in ("bearer", "dpop") or not raw or " " in raw:
         raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>' or 'DPoP <token>'")
-    proof = None
-    if scheme.lower() == "dpop":
-        proof = possession.proof_of(request, request.app.state.service.settings.base_url, tenant, raw)
-    token = await tenant.verifier.verify(raw, peer, proof.key if proof else None)
-    if proof is not None:
-        await possession.serve_proof(tenant, proof, at_resource=True)
+    if scheme.lower() == "bearer":
+        token = await tenant.verifier.verify(raw, peer)
+    else:
+        token = await _proven(request, raw, peer, tenant)
     if token.grant.client_id != peer.client_id:
         raise Refused(PARTY_MISMATCH, f"the token is of {token.grant.client_id}, the certificate of {peer.client_id}")
+    return token
+
+
+async def _proven(request: Request, raw: str, peer: Peer, tenant: Tenant) -> AccessToken:
+    """Return the token that was sent with a proof of its key, which serves once (RFC 9449 §7)."""
+    try:
+        proof = possession.proof_of(request, request.app.state.service.settings.base_url, tenant, raw)
+        token = await tenant.verifier.verify(raw, peer, proof.key)
+        await possession.serve_proof(tenant, proof)
+    except Refused as refused:
+        possession.challenge(refused)
+        raise
     return token
 
 

@@ -14,11 +14,11 @@ HEADER, NONCE_HEADER = "DPoP", "DPoP-Nonce"
 
 
 def proof_of(request: Request, base_url: str, tenant: Tenant, access_token: str | None = None) -> dpop.Proof:
-    """Return the proof in the request's one DPoP header; raises Refused, with a nonce to use where one is needed.
+    """Return the proof in the request's one DPoP header, at a resource for this `access_token`.
 
     `base_url` is this service's own address: what the caller says in the Host header is no evidence of where it is.
+    Raises Refused, with a nonce to use where one is needed.
     """
-    status = 401 if access_token is not None else None  # §7.1 against §5
     now = tenant.clock.real()
     try:
         headers = request.headers.getlist(HEADER)
@@ -27,26 +27,27 @@ def proof_of(request: Request, base_url: str, tenant: Tenant, access_token: str 
         url = base_url + request.url.path
         return dpop.verify(headers[0], method=request.method, url=url, nonces=tenant.nonces, now=now, access_token=access_token)
     except Refused as refused:
-        given = {NONCE_HEADER: tenant.nonces.new(now)} if refused.reason is DPOP_NONCE else {}
-        if status == 401:
-            error = f'DPoP error="{refused.reason.oauth}", algs="{" ".join(dpop.ALGORITHMS)}"'
-            given["WWW-Authenticate"] = error
-        raise Refused(refused.reason, refused.detail, headers=given, status=status) from refused
+        if refused.reason is DPOP_NONCE:
+            refused.headers[NONCE_HEADER] = tenant.nonces.new(now)
+        raise
 
 
-async def serve_proof(tenant: Tenant, proof: dpop.Proof, *, at_resource: bool) -> None:
+async def serve_proof(tenant: Tenant, proof: dpop.Proof) -> None:
     """Let the proof serve, once; raises Refused(DPOP_REPLAYED)."""
     now = tenant.clock.real()
-    forgotten = now + timedelta(seconds=dpop.KEPT)
-    status = 401 if at_resource else None
-    await serve_once(tenant, "dpop", f"{proof.key} {proof.jti}", forgotten, now, DPOP_REPLAYED, status)
+    await serve_once(tenant, "dpop", f"{proof.key} {proof.jti}", now + timedelta(seconds=dpop.KEPT), now, DPOP_REPLAYED)
 
 
-async def serve_once(
-    tenant: Tenant, kind: str, value: str, forgotten: datetime, now: datetime, reason: Reason, status: int | None = None
-) -> None:
+def challenge(refused: Refused) -> None:
+    """Make the refusal of a token or its proof that of a resource: 401, with the challenge of the DPoP scheme (RFC 9449 §7.1)."""
+    if refused.reason.oauth in ("invalid_token", "invalid_dpop_proof", "use_dpop_nonce"):
+        refused.status = 401
+        refused.headers["WWW-Authenticate"] = f'DPoP error="{refused.reason.oauth}", algs="{" ".join(dpop.ALGORITHMS)}"'
+
+
+async def serve_once(tenant: Tenant, kind: str, value: str, forgotten: datetime, now: datetime, reason: Reason) -> None:
     """Let `value` serve for the first time; raises Refused(`reason`) at every later one, whichever process it reaches."""
     try:
         await tenant.database.write(replay.serve, kind, value, forgotten, now)
     except sa.exc.IntegrityError as error:
-        raise Refused(reason, "this one has served before", status=status) from error
+        raise Refused(reason, "this one has served before") from error

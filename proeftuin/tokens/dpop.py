@@ -90,8 +90,8 @@ def _read(raw: str) -> tuple[dict[str, Any], str]:
         if len(raw) > MAX_LENGTH:
             raise Refused(DPOP_PROOF, f"the proof is longer than {MAX_LENGTH} characters")
         header = jwt.get_unverified_header(raw)
-        algorithm, members = header.get("alg"), header.get("jwk")
-        if header.get("typ") != MEDIA_TYPE or algorithm not in ALGORITHMS or not isinstance(members, dict):
+        algorithm, members = header.get("alg"), header["jwk"]
+        if header.get("typ") != MEDIA_TYPE or algorithm not in ALGORITHMS:
             raise Refused(DPOP_PROOF, f"the header must say typ {MEDIA_TYPE}, alg one of {' '.join(ALGORITHMS)}, and a public jwk")
         if _PRIVATE & members.keys():
             raise Refused(DPOP_PROOF, "the jwk holds a private key; it is not secret any more")

@@ -76,7 +76,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
     point = _iwlz(service, issuers)
     consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
     _prune_in_the_background(service)
-    return service.app(
+    app = service.app(
         "Proeftuin authorization",
         [
             metadata.router(issuers, doors),
@@ -91,6 +91,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         ],
         form=oauth,
     )
+    app.state.issuers = issuers
+    return app
 
 
 def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:

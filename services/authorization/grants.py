@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from proeftuin.parties import Party
 from proeftuin.tokens.access_token import Confirmation, Person
@@ -20,6 +20,11 @@ class Ground(NamedTuple):
 
     kind: str
     id: str
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Tell whether something can be the id of a ground: 1 to 300 printable characters."""
+    return isinstance(name, str) and 0 < len(name) <= 300 and name.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class GrantRequest:
     principal       the party whose rights are used, when it is another than `client`; then with the `mandate` (its id)
     actors          client_ids of who acted before `client`, the latest first (RFC 8693 §4.1)
     stands_on       what the grant dies with, beside itself, the certificate, the mandate and the consents, which are added
+    exchanged       jti of the grant for which this one is exchanged: it stands on all that that one stands on
     claims          further claims of the protocol, in the token and in introspection; never names of access_token.OWN_CLAIMS
     evidence        what the door was shown (presentations, definitions), for extended introspection only; JSON
     """
@@ -61,6 +67,7 @@ class GrantRequest:
     mandate: str | None = None
     actors: tuple[str, ...] = ()
     stands_on: tuple[Ground, ...] = ()
+    exchanged: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ from proeftuin.tokens.access_token import AccessToken, Grant, Person, inspect, i
 from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import SigningKeys
 from services.authorization import store
-from services.authorization.grants import CERTIFICATE, CONSENT, MANDATE, GrantRequest, Ground
+from services.authorization.grants import CERTIFICATE, CONSENT, MANDATE, GrantRequest, Ground, is_name
 from services.authorization.policies import Policies, ScopePolicy, version
 
 DAY = 86400  # seconds
@@ -94,6 +94,8 @@ class Issuer:
         stands_on = [*request.stands_on, *consents, Ground(CERTIFICATE, admission.peer.certificate_id)]
         if request.mandate is not None:
             stands_on.append(Ground(MANDATE, request.mandate))
+        if not all(is_name(ground.id) for ground in stands_on):
+            raise Refused(INVALID_REQUEST, "the id of a credential, mandate or consent is not 1 to 300 printable characters")
         basis = " ".join(sorted({rule.legal_basis for rule in rules}))
         await admission.write(store.add, token, request, stands_on, since, self.pseudonym_key, basis)
         return token

@@ -69,6 +69,7 @@ _ENDED = (
 )
 _INSERT_GRANT, _INSERT_GROUNDS, _INSERT_END = grants.insert(), grounds.insert(), ends.insert()
 _GROUNDS = sa.select(grounds.c.kind, grounds.c.id, _ENDED.label("ended")).where(grounds.c.jti == sa.bindparam("jti"))
+_SINCES = sa.select(grounds.c.kind, grounds.c.id, grounds.c.since).where(grounds.c.jti == sa.bindparam("jti"))
 _LIVE = ~sa.select(grounds.c.jti).where(grounds.c.jti == grants.c.jti, _ENDED).exists()
 _PAGE = (
     sa.select(grants)
@@ -114,11 +115,13 @@ def add(
         "evidence": json.dumps(dict(request.evidence)) if request.evidence else None,
     })  # fmt: skip
     own = Ground(GRANT, token.jti)
-    rows = [
-        {"jti": token.jti, "kind": each.kind, "id": each.id, "since": since if each.kind == CONSENT else 0}
-        for each in {own, *stands_on}
-    ]
-    connection.execute(_INSERT_GROUNDS, rows)
+    sinces = {each: since if each.kind == CONSENT else 0 for each in (own, *stands_on)}
+    if request.exchanged is not None:  # with the older `since`: an end that killed the original kills this one
+        found = connection.execute(_SINCES, {"jti": request.exchanged})
+        sinces |= {Ground(row.kind, row.id): row.since for row in found}
+    connection.execute(
+        _INSERT_GROUNDS, [{"jti": token.jti, "kind": on.kind, "id": on.id, "since": at} for on, at in sinces.items()]
+    )
 
 
 def standing(connection: sa.Connection, jti: str) -> tuple[list[Ground], bool]:

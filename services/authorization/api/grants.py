@@ -17,7 +17,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import GRANTS_SEEN, REVOCATION
 from proeftuin.reasons import GRANT_BY_LAW, INVALID_REQUEST, NOT_FOUND, PARTY_MISMATCH, SUBJECT_MISMATCH, Refused
 from services.authorization import store
-from services.authorization.grants import CONSENT, CREDENTIAL, GRANT, MANDATE, Ground
+from services.authorization.grants import CONSENT, CREDENTIAL, GRANT, MANDATE, Ground, is_name
 from services.authorization.issuer import Issuer
 
 SCOPE = "patient/Grant.rd"
@@ -93,7 +93,7 @@ async def _end(admission: Admission, issuer: Issuer, ground: Ground) -> Response
 
 def _ground(body: dict[str, Any]) -> Ground:
     kind, name = body.get("kind"), body.get("id")
-    if kind not in (CONSENT, CREDENTIAL, MANDATE) or not (isinstance(name, str) and 0 < len(name) <= 300 and name.isprintable()):
+    if kind not in (CONSENT, CREDENTIAL, MANDATE) or not is_name(name):
         raise Refused(INVALID_REQUEST, "kind is consent, credential or mandate, and id its name of 1 to 300 characters")
     return Ground(kind, name)
 

@@ -81,7 +81,7 @@ async def proven(admission: Admission) -> Confirmation:
     if possession.HEADER not in admission.request.headers:
         return Confirmation("x5t#S256", admission.peer.thumbprint)
     proof = possession.proof_of(admission.request, admission.base_url, tenant)
-    await possession.serve_proof(tenant, proof, at_resource=False)
+    await possession.serve_proof(tenant, proof)
     return Confirmation("jkt", proof.key)
 
 

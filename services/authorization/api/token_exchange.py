@@ -1,7 +1,8 @@
 """The door of token exchange (RFC 8693): a token of this issuer for one that opens the same or less, for the same time or shorter.
 
 It is for the party to which the token was given, and for the issuer's own party, whose resource server received it; the latter then
-acts on behalf of the former (`act`, §4.1). Client of care, person, purpose and principal stay; what is new dies with the original.
+acts on behalf of the former (`act`, §4.1). Client of care, person, purpose and principal stay; claims of another protocol do not,
+as what they open is not known here. What is new dies with the original.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from proeftuin.reasons import INVALID_REQUEST, RESOURCE_UNKNOWN, SCOPE_WIDER, SU
 from proeftuin.tokens.access_token import AccessToken, check_binding
 from services.authorization import details
 from services.authorization.api.token import Asked
-from services.authorization.grants import GRANT, GrantRequest, Ground
+from services.authorization.grants import GrantRequest
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind of token
@@ -60,8 +61,7 @@ async def read(asked: Asked) -> tuple[GrantRequest, Mapping[str, Any]]:
         principal=principal,
         mandate=f"urn:ietf:params:oauth:jti:{original.jti}" if principal != client else None,
         actors=(grant.client_id, *grant.actors) if passed_on else grant.actors,
-        stands_on=(*await issuer.grounds_of(original), Ground(GRANT, original.jti)),
-        claims=grant.claims,
+        exchanged=original.jti,
     )
     return request, {"issued_token_type": ACCESS_TOKEN}
 
@@ -70,11 +70,10 @@ def _check_holder(asked: Asked, original: AccessToken, client: Party) -> None:
     """Raise Refused unless the token was given to this client, who has what it is bound to, or reached the issuer's own party."""
     own = asked.issuer.tenant.party
     if client.client_id == original.grant.client_id:
-        key = asked.confirmation.value if asked.confirmation.method == "jkt" else None
-        if original.grant.confirmation.method == "x5t#S256":
-            key = None  # over the connection that it is bound to, and from there on to a key if one was proven
-        try:
-            check_binding(original.grant.confirmation, asked.admission.peer, key)
+        held = original.grant.confirmation
+        key = asked.confirmation.value if held.method == asked.confirmation.method == "jkt" else None
+        try:  # what is bound to a certificate may from here on be bound to a key, but not the other way round
+            check_binding(held, asked.admission.peer, key)
         except Refused as refused:
             raise Refused(SUBJECT_TOKEN, refused.detail) from refused
     elif client != own or original.grant.audience != asked.issuer.own_resource:

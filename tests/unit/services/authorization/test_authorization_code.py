@@ -1,6 +1,7 @@
 """Authorization code with PKCE, the login pages, pushed requests, OpenID Connect: what is given, and all that is refused."""
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,12 @@ from joserfc import jwk as jose_jwk
 from joserfc import jwt as jose_jwt
 
 from proeftuin.tokens import dpop
-from tests.harness import BASE
+from proeftuin.tokens.access_token import Confirmation, Grant, issue
+from proeftuin.tokens.keys import SigningKeys
+from services.authorization import store
+from services.authorization.app import create_app
+from services.authorization.grants import GrantRequest
+from tests.harness import BASE, PARTIES
 from tests.unit.services.authorization.servers import (
     CALLBACK,
     CLIENT,
@@ -206,6 +212,25 @@ async def test_a_pushed_request_names_a_client_of_care_and_serves_once(servers: 
     assert (await open_(uri)).json()["reason"] == "login_ended"
     nested = await servers.post("par", servers.authorization(PORTAL) | {"request_uri": uri}, PORTAL, at="vws")
     assert nested.json()["reason"] == "invalid_request"
+
+
+async def test_userinfo_is_for_a_party_and_on_a_person_that_there_is(servers: Servers, tmp_path: Path) -> None:
+    token = (await servers.redeem(await servers.code())).json()["access_token"]
+    without = tmp_path / "parties.toml"
+    without.write_text(PARTIES.read_text().replace('ura = "90000101"', 'ura = "90000997"'))
+    settings = servers.settings.model_copy(update={"parties": without})
+    async with servers.running(create_app(settings, servers.app.state.service.wiring)):
+        answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=token)
+    assert answer.headers["X-Reason"] == "unknown_client"
+    tenant, peer = servers.app.state.service.tenants["cibg"], servers.peer(HOSPITAL)
+    bound = Confirmation("x5t#S256", peer.thumbprint)
+    grant = Grant(peer.client_id, f"{BASE}/oauth2/cibg", frozenset({"openid"}), bound, 60)
+    nobody = issue(SigningKeys(tenant.secrets / "signing", servers.clock), grant.audience, grant, servers.clock)
+    asked = GrantRequest("test", servers.seed.party(HOSPITAL), bound, ("openid",), grant.audience)
+    await tenant.database.write(store.add, nobody, asked, [], 0, b"", "law")
+    async with servers.running(servers.app):
+        answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=nobody.raw)
+    assert answer.headers["X-Reason"] == "identity_invalid"
 
 
 async def test_metadata_tells_all_of_it(servers: Servers) -> None:

@@ -99,9 +99,13 @@ async def test_a_proof_for_something_else(servers: Servers) -> None:
 async def test_a_proof_with_another_key_or_no_signature(servers: Servers) -> None:
     header, claims = parts(servers)
     other = ec.generate_private_key(ec.SECP256R1())
-    private = header | {"jwk": header["jwk"] | {"d": "x"}}
+    private = header | {"jwk": json.loads(jwt.algorithms.ECAlgorithm.to_jwk(servers.key))}
+    assert "d" in private["jwk"]
+    koblitz = ec.generate_private_key(ec.SECP256K1())
+    unlisted = header | {"jwk": json.loads(jwt.algorithms.ECAlgorithm.to_jwk(koblitz.public_key()))}
     for raw in (
-        signed(other, header, claims), signed(servers.key, private, claims), jwt.encode(claims, "", "none", headers=header),
+        signed(other, header, claims), signed(servers.key, private, claims),
+        jwt.encode(claims, koblitz, "ES256K", headers=unlisted), jwt.encode(claims, "", "none", headers=header),
         jwt.encode(claims, "x" * 32, "HS256", headers=header), "x", "", "a.b.c",
         signed(servers.key, header, claims | {"x": "y" * 4096}),
     ):  # fmt: skip
@@ -162,7 +166,7 @@ async def test_at_a_resource_the_proof_is_for_the_token(servers: Servers) -> Non
     assert answer.status_code == 200, answer.text
     replayed = await own_grants(servers, token, good)
     assert (replayed.status_code, replayed.headers["X-Reason"]) == (401, "dpop_replayed")
-    assert replayed.headers["WWW-Authenticate"].startswith("DPoP ") or "dpop" in replayed.headers["WWW-Authenticate"]
+    assert replayed.headers["WWW-Authenticate"].startswith('DPoP error="invalid_dpop_proof", algs="ES256 ')
     for reason, headers in (
         ("dpop_proof", {}),
         ("dpop_proof", servers.proof(GRANTS, "GET")),
@@ -173,6 +177,7 @@ async def test_at_a_resource_the_proof_is_for_the_token(servers: Servers) -> Non
     ):
         refused = await own_grants(servers, token, headers)
         assert (refused.status_code, refused.headers["X-Reason"]) == (401, reason)
+        assert refused.headers["WWW-Authenticate"].startswith("DPoP ")
 
 
 async def test_a_resource_hands_out_a_nonce_with_a_challenge(servers: Servers) -> None:

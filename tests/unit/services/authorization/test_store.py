@@ -29,12 +29,19 @@ def engine(database_url: str) -> sa.Engine:
     return made
 
 
-def give(engine: sa.Engine, *stands_on: Ground, since: int = 0, lifetime: int = 300, patient: str | None = None) -> str:
+def give(
+    engine: sa.Engine,
+    *stands_on: Ground,
+    since: int = 0,
+    lifetime: int = 300,
+    patient: str | None = None,
+    exchanged: str | None = None,
+) -> str:
     party = SEED.parties[0]
     grant = Grant(party.client_id, "https://localhost", frozenset({"a"}), BOUND, lifetime, patient)
     moment = int(NOW.timestamp())
     token = AccessToken("https://localhost", grant, secrets.token_urlsafe(16), moment, moment + lifetime, "raw")
-    request = GrantRequest("test", party, BOUND, ("a",), "https://localhost")
+    request = GrantRequest("test", party, BOUND, ("a",), "https://localhost", exchanged=exchanged)
     with engine.begin() as connection:
         store.add(connection, token, request, stands_on, since, KEY, "law")
     return token.jti
@@ -77,6 +84,20 @@ def test_an_end_counts_in_whichever_order_it_and_the_grant_are_stored(engine: sa
     assert lives(engine, anew), "a consent may be given anew"
     end(engine, CONSENT, "Consent/1")
     assert not lives(engine, anew)
+
+
+def test_what_is_exchanged_dies_with_whatever_killed_its_original(engine: sa.Engine) -> None:
+    original = give(engine, Ground(CONSENT, "Consent/1"), Ground(CREDENTIAL, "c"))
+    end(engine, CONSENT, "Consent/1")  # between the look at the original and the new grant
+    with engine.begin() as connection:
+        since = store.newest_end(connection)  # consent was given anew meanwhile, and asked
+    assert not lives(engine, give(engine, Ground(CONSENT, "Consent/1"), since=since, exchanged=original))
+    original = give(engine, Ground(CREDENTIAL, "d"))
+    middle = give(engine, exchanged=original)
+    last = give(engine, exchanged=middle)
+    assert lives(engine, last)
+    end(engine, GRANT, original)
+    assert [lives(engine, each) for each in (original, middle, last)] == [False] * 3
 
 
 def test_what_is_old_is_forgotten_and_what_is_not_stays(engine: sa.Engine) -> None:
