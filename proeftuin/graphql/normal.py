@@ -60,7 +60,9 @@ class Unacceptable(Exception):  # noqa: N818 - an outcome, not an error of the p
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a request may be. `fields`, `depth` and `cost` are of what is executed, the others of the text that was sent.
+    """How large a request may be. `fields`, `depth` and `cost` are of what is executed, the others of what was sent.
+
+    `length` is in characters, of the document and of its variables as JSON.
 
     A field costs 1, times LIST for each list that it stands under.
     """
@@ -74,6 +76,7 @@ class Limits:
 
 
 LIST = 5  # records that a list is counted for
+KEPT = 4096  # characters of a document whose reading is kept for the next time
 DEFAULT = Limits()
 
 
@@ -105,9 +108,9 @@ class Query:
     root: Node
 
 
-def read(document: str) -> DocumentNode:
+def read(document: str, limits: Limits = DEFAULT) -> DocumentNode:
     """Parse; raises Unacceptable(PARSE, OPERATIONS or LIMIT)."""
-    return _read_once(document, DEFAULT)
+    return _read_once(document, limits) if len(document) <= KEPT else _read(document, limits)
 
 
 def _read(document: str, limits: Limits) -> DocumentNode:
@@ -126,12 +129,16 @@ def _read(document: str, limits: Limits) -> DocumentNode:
     return parsed
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)  # a system sends the same text again and again, and validating is most of the work
 def _read_once(document: str, limits: Limits) -> DocumentNode:
     return _read(document, limits)
 
 
-@lru_cache(maxsize=256)  # a system sends the same text again and again, and validating is most of the work
+@lru_cache(maxsize=128)
+def _validate_once(schema: GraphQLSchema, document: str, limits: Limits) -> None:
+    _validate(schema, read(document, limits))
+
+
 def _validate(schema: GraphQLSchema, document: DocumentNode) -> None:
     errors = validate(schema, document, max_errors=3, hide_suggestions=True, allow_empty_selection_sets=False)
     if errors and "aborted" in errors[-1].message:  # graphql-core stops where comparing fields would take too long
@@ -161,11 +168,19 @@ def root_fields(document: DocumentNode) -> set[str]:
 
 
 def normalise(
-    schema: GraphQLSchema, document: str | DocumentNode, variables: dict[str, Any] | None = None, limits: Limits = DEFAULT
-) -> Query:
+    schema: GraphQLSchema, document: str, variables: dict[str, Any] | None = None, limits: Limits = DEFAULT
+) -> Query:  # fmt: skip
     """Return the one form of a request; raises Unacceptable with the first thing that is wrong."""
-    parsed = document if isinstance(document, DocumentNode) else _read(document, limits)
+    parsed = read(document, limits)
+    if any(name.startswith("__") for name in root_fields(parsed)):
+        raise Unacceptable(INTROSPECTION, "introspection is not offered")
     try:
+        if len(json.dumps(variables or {})) > limits.length:
+            raise Unacceptable(LIMIT, f"the variables are longer than {limits.length} characters")
+        if len(document) <= KEPT:
+            _validate_once(schema, document, limits)
+        else:
+            _validate(schema, parsed)
         return _Reading(schema, parsed, variables or {}, limits).query()
     except RecursionError as error:
         raise Unacceptable(LIMIT, "the request is nested too deeply") from error
@@ -188,9 +203,6 @@ class _Reading:
     def query(self) -> Query:
         (operation,) = (each for each in self.document.definitions if isinstance(each, OperationDefinitionNode))
         self.fragments = {each.name.value: each for each in self.document.definitions if isinstance(each, FragmentDefinitionNode)}
-        if any(name.startswith("__") for name in root_fields(self.document)):
-            raise Unacceptable(INTROSPECTION, "introspection is not offered")
-        _validate(self.schema, self.document)
         values = get_variable_values(self.schema, operation.variable_definitions or (), self.inputs, max_errors=1)
         if not isinstance(values, VariableValues):
             name = next(

@@ -1,5 +1,6 @@
 """The decision point over the Authorization API 1.0 of OpenID AuthZEN (§6, §7, §9), and in the dialect of iWlz RFC0052."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,7 @@ def router(evaluator: Evaluator, base_url: str) -> APIRouter:
         stop = _STOP[_semantic(asked)]
         results: list[dict[str, Any]] = []
         for one in each:
+            await asyncio.sleep(0)  # others are served between two decisions
             results.append(await evaluator.evaluate(one, look_up=is_own(admission)))
             if stop(results[-1]["decision"]):
                 break

@@ -16,6 +16,7 @@ SERVICES = {  # RFC0052 context.service -> the operations that it names
     "BEMIDDELINGSREGISTER": {"client", "bemiddeling", "bemiddelingspecificatie", "overdracht", "regiehouder"},
 }
 PURPOSE = "WLZ_UITVOERING"
+LONGEST = 65_536  # characters of a query_filter
 
 
 class Evaluator:
@@ -83,13 +84,13 @@ class Evaluator:
         if not isinstance(operation, str) or operation not in SERVICES.get(str(context.get("service")), set()):
             return _reason("OPERATION_UNKNOWN")
         where = resource.get("properties", {}).get("query_filter", {})
-        if not isinstance(where, dict):
-            raise Refused(INVALID_REQUEST, "resource.properties.query_filter is an object")
+        if not isinstance(where, dict) or len(str(where)) > LONGEST:
+            raise Refused(INVALID_REQUEST, f"resource.properties.query_filter is an object of at most {LONGEST} characters")
         try:
             decision = await self._decisions.judge_filter(
                 _caller(subject), operation, where, self._profile_of(asked), look_up=look_up
             )
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, RecursionError) as error:
             raise Refused(INVALID_REQUEST, "resource.properties.query_filter is no filter") from error
         if decision.allowed:
             return {"decision": True, "context": {"policy_id": decision.operation, "policies": decision.version.as_json()}}

@@ -14,6 +14,8 @@ import structlog
 from regopy import Interpreter, RegoError
 
 log = structlog.get_logger(__name__)
+Prepare = Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]
+"""From the TOML documents (by stem) and the Rego modules (by file name) to the data that the rules read; raises what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
 class Loaded:
     """One version of the policies, compiled; `documents` are the TOML files by stem. Raises RegoError, ValueError or KeyError."""
 
-    def __init__(self, contents: tuple[tuple[str, bytes], ...], prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, contents: tuple[tuple[str, bytes], ...], prepare: Prepare) -> None:
         digest = hashlib.sha256()
         for name, content in contents:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -47,7 +49,7 @@ class Loaded:
         modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
         for name, text in modules.items():
             self._interpreter.add_module(name, text)
-        self.data = prepare(self.documents)
+        self.data = prepare(self.documents, modules)
         self._interpreter.add_data(self.data)
         for text in modules.values():
             package = next(line.removeprefix("package ").strip() for line in text.splitlines() if line.startswith("package "))
@@ -73,7 +75,7 @@ class Loaded:
 
 
 @lru_cache(maxsize=8)  # the instances of one process share what they have in common; a decision never waits in between
-def _load(contents: tuple[tuple[str, bytes], ...], prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Loaded:
+def _load(contents: tuple[tuple[str, bytes], ...], prepare: Prepare) -> Loaded:
     return Loaded(contents, prepare)
 
 
@@ -82,7 +84,7 @@ class Policies:
     """The newest version in `folder` that loads: one that does not load leaves the one before it in force, and says so."""
 
     folder: Path
-    prepare: Callable[[dict[str, Any]], dict[str, Any]]
+    prepare: Prepare
     pause: float = 1.0  # seconds between two looks at the folder
     loaded: Loaded = field(init=False)
     fault: str | None = field(init=False, default=None)

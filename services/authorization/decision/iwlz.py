@@ -46,9 +46,20 @@ class InformationPoint(Protocol):
         ...
 
 
-def prepare(documents: dict[str, Any]) -> dict[str, Any]:
-    """Return the data that the rules read; raises KeyError or ValueError when a document is not well formed."""
+def prepare(documents: dict[str, Any], modules: dict[str, str]) -> dict[str, Any]:
+    """Return the data that the rules read; raises KeyError or ValueError when a document is not well formed or a rule is absent.
+
+    A rule that fails denies, so a file that was cut off would open what it does not say any more.
+    """
     profiles = documents["profiles"]
+    for name, rule in documents["rules"].items():
+        operations = rule["operation"] if isinstance(rule["operation"], list) else [rule["operation"]]
+        for operation in operations:
+            if operation != "*" and f'"rule": "{name}"' not in modules.get(f"{operation.lower()}.rego", ""):
+                raise ValueError(f"rule {name} stands in rules.toml and not in {operation.lower()}.rego")
+    for mandate in documents["mandates"].values():
+        if not isinstance(mandate["actor"], str) or not isinstance(mandate["principal"], str):
+            raise ValueError("a mandate has an actor and a principal")
     return {"profiles": profiles["profiles"], "matrix": _matrix(documents["autorisatiematrix"]), **profiles["data"]}
 
 
@@ -174,7 +185,7 @@ def _read(document: str, variables: dict[str, Any] | None) -> Query:
         raise Unacceptable(normal.ROOTS, "the operation must have one root field")
     if roots and not names and not any(root.startswith("__") for root in roots):
         raise Unacceptable(normal.EMPTY, "no register offers this root field")
-    return normal.normalise(schemas.schema(names.pop() if names else schemas.BERICHTEN), parsed, variables)
+    return normal.normalise(schemas.schema(names.pop() if names else schemas.BERICHTEN), document, variables)
 
 
 def _is_leaf(query: Query, node: Node) -> bool:

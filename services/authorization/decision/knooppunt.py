@@ -92,7 +92,7 @@ class AmbiguousClientError(ValueError):
     """A request names no one client, or two that differ."""
 
 
-def prepare(documents: dict[str, Any]) -> dict[str, Any]:
+def prepare(documents: dict[str, Any], _modules: dict[str, str]) -> dict[str, Any]:
     """Return the data that the rules read."""
     profiles = documents["profiles"]
     return {"policy": profiles["policy"], "pzp": profiles["pzp"], "capabilities": documents["capabilities"]}

@@ -32,6 +32,6 @@ class QuestionDecisions:
         return {"decision": not findings, "context": context}
 
 
-def prepare(documents: dict[str, Any]) -> dict[str, Any]:
+def prepare(documents: dict[str, Any], _modules: dict[str, str]) -> dict[str, Any]:
     """Return the data that the rules read."""
     return {"question": documents["profiles"]["question"]}

@@ -100,6 +100,15 @@ def test_a_request_that_is_too_large_is_refused(source: str) -> None:
     assert refusal(source) == "limit"
 
 
+def test_variables_that_are_too_large_are_refused() -> None:
+    source = "query ($w: BemiddelingspecificatieFilterInput) { bemiddelingspecificatie(where: $w) { zzpCode } }"
+    assert refusal(source, w={"or": [{"percentage": {"eq": 1}}] * 5000}) == "limit"
+    deep: dict[str, Any] = {}
+    for _ in range(900):
+        deep = {"and": [deep]}
+    assert refusal(source, w=deep) in ("limit", "validation")
+
+
 def test_a_cost_counts_what_stands_under_lists() -> None:
     source = "{ client { bemiddeling { bemiddelingspecificatie { zzpCode } } } }"
     assert refusal(source, Limits(cost=155)) == "limit"

@@ -72,7 +72,9 @@ def mutants(text: str) -> list[tuple[str, str]]:
         if "ir.matrix" in clause:
             continue  # the matrix gives everything of an indicatie; test_a_changed_matrix_holds_at_once narrows it
         if clause.startswith("failed contains"):
-            found.append((clause.partition("\n")[0], text[:a] + text[b:]))
+            head, _, rest = clause.partition(" if ")
+            never = f"{head} if {{\n\t1 == 2\n}}\n\n" + rest.partition("}\n\n")[2]
+            found.append((clause.partition("\n")[0], text[:a] + never + text[b:]))
         lines = clause.splitlines(keepends=True)
         body = [
             n
@@ -159,6 +161,8 @@ async def test_a_changed_matrix_holds_at_once_and_has_another_name(tmp_path: Pat
 @pytest.mark.parametrize(
     ("file", "text"),
     [
+        ("wlzindicatie.rego", 'package iwlz.wlzindicatie\nimport rego.v1\nfailed contains {"rule": "ir.id"} if 1 == 2\n'),
+        ("mandates.toml", "[x]\nactor = 'kvk:1'\n"),
         ("wlzindicatie.rego", "package iwlz.wlzindicatie\nfailed contains {"),
         ("profiles.toml", "version = "),
         ("autorisatiematrix.toml", '[X]\noperation = "wlzIndicatie"\nattributes = { "" = ["naam"] }\n'),
