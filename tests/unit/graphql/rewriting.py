@@ -147,7 +147,7 @@ class Rewriting:
                 value = VariableNode(name=NameNode(value=name))
             arguments.append(ArgumentNode(name=each.name, value=value))
         self.rng.shuffle(arguments)
-        name_of = NameNode(value=self._fresh()) if alias or node.alias or self._maybe() else None
+        name_of = NameNode(value=self._fresh()) if alias or node.alias or node.arguments or self._maybe() else None
         return FieldNode(name=node.name, alias=name_of, arguments=tuple(arguments), directives=self._on(), selection_set=inner)
 
     def _value(self, value: Any, name: str = "") -> Any:
