@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -18,6 +18,8 @@ from proeftuin.identifiers import (
     is_fictitious_bsn,
     validate,
 )
+from proeftuin.representation import KINDS as REPRESENTATIVES
+from proeftuin.representation import Representative, Standing, standing
 
 CertificateKind = Literal["uzi", "pkioverheid", "vecozo"]
 ORGANIZATION_TYPE_SYSTEM = "http://nictiz.nl/fhir/NamingSystem/organization-type"
@@ -46,6 +48,9 @@ KINDS: dict[str, Kind] = {
     "verpleeghuis": Kind("Verplegings- of verzorgingsinstelling", "87301", "X3"),
     "thuiszorg": Kind("Thuiszorg", "86942", "T2"),
     "huisartsenpraktijk": Kind("Huisartspraktijk", "8621", "Z3"),
+    "apotheek": Kind("Openbare apotheek", "4773", "J8"),
+    "ggz-instelling": Kind("Instelling voor geestelijke gezondheidszorg", "8720", "G5"),
+    "zorgpraktijk": Kind("Praktijk voor andere zorg", "8699", "P6"),
     "zorgkantoor": Kind("Zorgkantoor", "8430"),
     "indicatieorgaan": Kind("Indicatieorgaan", "8412"),
     "cak": Kind("Centraal administratiekantoor", "8430"),
@@ -140,7 +145,10 @@ class Professional:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Someone who receives care, fictitious; `known_at` are the ids of the parties that hold data on this person."""
+    """Someone who receives care, fictitious; `known_at` are the ids of the parties that hold data on this person.
+
+    `representatives` are who may decide for this person; each is a client of the seed too, so that they can log in.
+    """
 
     bsn: str
     given: str
@@ -148,6 +156,11 @@ class Client:
     birth_date: date
     gender: str
     known_at: tuple[str, ...] = ()
+    representatives: tuple[Representative, ...] = ()
+
+    def standing(self, acting: str, today: date) -> Standing | None:
+        """Return how `acting` (BSN) may decide for this person today; None: not at all."""
+        return standing(self.bsn, self.birth_date, self.representatives, acting, today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +220,8 @@ class Seed:
 
 
 def load(path: Path) -> Seed:
-    """Read the seed from a TOML file with [[party]], [[professional]], [[client]] and [[client.consent]].
+    """Read the seed from a TOML file with [[party]], [[professional]], [[client]], [[client.consent]] and
+    [[client.representative]].
 
     Raises SeedError when the file is no TOML, or an entry lacks a field, has an unknown one or one of the wrong type.
     It does not look whether entries agree with each other: that is `check`.
@@ -222,8 +236,10 @@ def load(path: Path) -> Seed:
         raise SeedError(f"{path.name}: unknown {', '.join(sorted(unknown))}; there are party, professional, client")
     clients, consents = [], []
     for place, entry in _numbered(document, "client"):
-        client = _build(Client, {key: value for key, value in entry.items() if key != "consent"}, place)
-        clients.append(client)
+        own = {key: value for key, value in entry.items() if key not in ("consent", "representative")}
+        client = _build(Client, own, place)
+        known = tuple(_build(Representative, each, where) for where, each in _numbered(entry, "representative", place + ", "))
+        clients.append(replace(client, representatives=known))
         for nested, consent in _numbered(entry, "consent", place + ", "):
             consents.append(_build(ConsentSeed, {"client": client.bsn} | consent, nested))
     return Seed(
@@ -233,7 +249,7 @@ def load(path: Path) -> Seed:
     )  # fmt: skip
 
 
-_Entry = TypeVar("_Entry", Party, Professional, Client, ConsentSeed)
+_Entry = TypeVar("_Entry", Party, Professional, Client, ConsentSeed, Representative)
 
 
 def _numbered(table: Mapping[str, Any], name: str, within: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
@@ -259,9 +275,9 @@ def _value(name: str, value: object, place: str) -> Any:  # noqa: ANN401 - goes 
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise SeedError(f"{place}: {name} is a list of strings")
         return tuple(cast("list[str]", value))
-    if name == "birth_date":
+    if name in {"birth_date", "until"}:
         if type(value) is not date:
-            raise SeedError(f"{place}: birth_date is a date without quotes, as in 1938-04-12")
+            raise SeedError(f"{place}: {name} is a date without quotes, as in 1938-04-12")
         return value
     if name == "shows_names":
         if not isinstance(value, bool):
@@ -356,6 +372,11 @@ def _client_faults(client: Client, seed: Seed) -> Iterable[str]:
             yield f"known_at {party_id!r}, which is no party"
         elif not party.is_care_provider:
             yield f"known_at {party_id!r}, which has no datastation: it is no care provider (no ura)"
+    for each in client.representatives:
+        if each.kind not in REPRESENTATIVES:
+            yield f"unknown kind of representative {each.kind!r}; there are {', '.join(REPRESENTATIVES)}"
+        if each.bsn == client.bsn or seed.client(each.bsn) is None:
+            yield "a representative is another client of the seed"
     if len(set(client.known_at)) < len(client.known_at):
         yield "known_at names a party twice"
 

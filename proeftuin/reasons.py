@@ -272,6 +272,48 @@ CONSENT_EXPIRED = Reason(
 CONSENT_CATEGORY = Reason(
     "consent_category", 403, "access_denied", "forbidden", "The client consented to other categories of data than this one."
 )
+CONSENT_OBJECTION_PART = Reason(
+    "consent_objection_part",
+    403,
+    "access_denied",
+    "forbidden",
+    "The client objects to a part of this category: ask, category by category, for the parts that you need.",
+)
+LEGAL_BASIS_APPLIES = Reason(
+    "legal_basis_applies",
+    403,
+    "access_denied",
+    "business-rule",
+    "This use stands on a law, not on a consent: name the legal basis in the token request and do not ask for consent.",
+)
+LEGAL_BASIS_UNKNOWN = Reason(
+    "legal_basis_unknown",
+    400,
+    "invalid_request",
+    "code-invalid",
+    "Name a legal basis that this network knows, and that is open to your kind of organisation (legal_bases.toml).",
+)
+EMERGENCY_AT_HOLDER = Reason(
+    "emergency_at_holder",
+    403,
+    "access_denied",
+    "business-rule",
+    "Consent decides nothing in an emergency: the holder does, with a reason in words, for a short time.",
+)
+REPRESENTATION = Reason(
+    "representation",
+    403,
+    "access_denied",
+    "forbidden",
+    "Act for yourself, or as a representative whom the register knows, for a client of an age at which that is allowed.",
+)
+SIGNATURE_INVALID = Reason(
+    "signature_invalid",
+    400,
+    "invalid_request",
+    "security",
+    "Sign what you send with the key of the certificate of your connection, and change nothing after.",
+)
 CONSENT_UNAVAILABLE = Reason(
     "consent_unavailable",
     503,
@@ -383,3 +425,6 @@ def page() -> str:
 
 if __name__ == "__main__":
     print(page())  # noqa: T201 - it is the output of the command
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
+)

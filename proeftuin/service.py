@@ -34,6 +34,7 @@ from proeftuin.settings import ServiceSettings, TenantSettings
 from proeftuin.storage.database import Database
 from proeftuin.storage.migrations import ensure_database, upgrade
 from proeftuin.storage.secrets import secret
+from proeftuin.tape.recorder import Recorder, writer
 from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.client import TokenClient
@@ -41,6 +42,7 @@ from proeftuin.tokens.dpop import Nonces
 from proeftuin.tokens.issuers import KeySource, RemoteKeys
 from proeftuin.transport.client import PeerClient
 from proeftuin.transport.server import Listener
+from proeftuin.transport.tracing import Trace
 from proeftuin.transport.trust import HandshakeRefusal, Trust, client_context, server_context
 from proeftuin.transport.warming import warm
 
@@ -104,6 +106,8 @@ class Service:
         for tenant in self.settings.tenants:
             self.tenants[tenant.party] = self._open(tenant)
         self._handshakes = RefusedHandshakes(self.operator)
+        taped = self.settings.tape
+        self._recorder = taped and Recorder(writer(taped), self.settings.instance, self.settings.service, self.operator.party.name)
 
     @property
     def operator(self) -> Tenant:
@@ -147,7 +151,7 @@ class Service:
         """Return where and with which certificate `app` answers; raises what `check_declared` raises: then it does not start."""
         check_declared(self._routers)
         context = server_context(self.settings.certificate, self.settings.key, self.trust, self._refused_by_tls)
-        return Listener(app, self.settings.host, self.settings.port, context)
+        return Listener(self._recorder.around(app) if self._recorder else app, self.settings.host, self.settings.port, context)
 
     def _open(self, settings: TenantSettings) -> Tenant:
         ensure_database(settings.database)
@@ -189,6 +193,8 @@ class Service:
             for end in self.on_stop:
                 await end()
             await self._handshakes.close()
+            if self._recorder:
+                await asyncio.to_thread(self._recorder.writer.flush)
             self._warming.cancel()
             for tenant in self.tenants.values():
                 await tenant.courier.stop()
@@ -206,7 +212,10 @@ class Service:
         """Count, print and log a handshake that failed; it runs inside the event loop of the listener."""
         log.warning("tls refused", instance=self.settings.instance, reason=refusal.reason.code, detail=refusal.detail)
         self.metrics.tls_refusals.labels(refusal.reason.code).inc()
-        self._handshakes.add(refusal)
+        trace = Trace.new()
+        self._handshakes.add(refusal, trace)
+        if self._recorder:
+            self._recorder.refused(refusal.reason, refusal.detail, trace)
 
     async def health(self) -> tuple[int, dict[str, Any]]:
         """Return the HTTP status and the state of every part: database, revocation list, certificate, outbox."""

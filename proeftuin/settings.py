@@ -57,6 +57,7 @@ class ServiceSettings(BaseModel):
     """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
 
     `clock` is the file by which a sandbox moves time (absent: nothing moves it), `clients` the folder of registered OAuth clients.
+    With `tape`, of a sandbox alone, what it receives and answers is recorded in that file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +78,7 @@ class ServiceSettings(BaseModel):
     clock: Path | None = None
     clients: Path | None = None
     iwlz: Iwlz = Iwlz()
+    tape: Path | None = None
 
 
 def load(path: Path) -> ServiceSettings:
@@ -92,7 +94,8 @@ def load(path: Path) -> ServiceSettings:
     host, database = os.environ.get("PROEFTUIN_HOST"), os.environ.get("PROEFTUIN_DATABASE")
     connect_to = json.loads(os.environ.get("PROEFTUIN_CONNECT_TO", "{}"))
     changes: dict[str, object] = {name: folder / getattr(settings, name) for name in ("certificate", "key", "trust", "parties")} | {
-        "connect_to": settings.connect_to | connect_to
+        "connect_to": settings.connect_to | connect_to,
+        "tape": folder / settings.tape if settings.tape else None,
     }
     changes |= {name: folder / path for name in ("clock", "clients") if (path := getattr(settings, name)) is not None}
     if host:

@@ -62,7 +62,7 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield Home(Path(given).absolute())
         return
     home = Home(tmp_path_factory.mktemp("network") / "home")
-    home.prepare(ROOT / "parties.toml", BASE_PORT)
+    home.prepare(ROOT / "parties.toml", BASE_PORT, tape=True)
     running.start(home, processes=False)
     try:
         asyncio.run(seeding.seed(home))

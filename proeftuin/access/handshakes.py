@@ -23,14 +23,14 @@ class RefusedHandshakes:
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
-        self._waiting: list[HandshakeRefusal] = []
+        self._waiting: list[tuple[HandshakeRefusal, Trace]] = []
         self._more: Counter[Reason] = Counter()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, refusal: HandshakeRefusal) -> None:
-        """Take a refusal; to be called inside the event loop of the listener."""
+    def add(self, refusal: HandshakeRefusal, trace: Trace) -> None:
+        """Take a refusal and the trace that it begins; to be called inside the event loop of the listener."""
         if len(self._waiting) < LARGEST:
-            self._waiting.append(refusal)
+            self._waiting.append((refusal, trace))
         else:
             self._more[refusal.reason] += 1
         if self._task is None:
@@ -50,9 +50,9 @@ class RefusedHandshakes:
     async def _store(self) -> None:
         waiting, more = self._waiting, self._more
         self._waiting, self._more = [], Counter()
-        records = [self._record(refusal.reason, refusal.detail) for refusal in waiting]
+        records = [self._record(refusal.reason, refusal.detail, trace) for refusal, trace in waiting]
         for reason, count in more.items():
-            record = self._record(reason, f"{count} more in {GATHER:g} seconds")
+            record = self._record(reason, f"{count} more in {GATHER:g} seconds", Trace.new())
             record.details["count"] = str(count)
             records.append(record)
         now = self._tenant.clock.now()
@@ -61,8 +61,8 @@ class RefusedHandshakes:
             await self._tenant.database.write(outbox.store, events, now)
             self._tenant.courier.wake()
 
-    def _record(self, reason: Reason, detail: str) -> Record:
+    def _record(self, reason: Reason, detail: str, trace: Trace) -> Record:
         unknown = System(None, "unknown", "unknown")
-        record = Record(NODE_AUTHENTICATION, Trace.new(), unknown, self._tenant.system, self._tenant.system)
+        record = Record(NODE_AUTHENTICATION, trace, unknown, self._tenant.system, self._tenant.system)
         record.refuse(reason, detail)
         return record

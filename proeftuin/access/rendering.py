@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from lxml import etree
 from starlette.responses import Response
 
 from proeftuin.fhir.outcome import Issue, operation_outcome
@@ -12,6 +13,9 @@ from proeftuin.transport.tracing import Trace
 
 Form = Callable[[Refused, Trace], Response]
 FHIR_JSON = "application/fhir+json"
+SOAP = "http://www.w3.org/2003/05/soap-envelope"
+SOAP_XML = "application/soap+xml; charset=UTF-8"
+_FAULTS = "https://proeftuin.example/reasons"
 
 
 def json_response(
@@ -62,6 +66,23 @@ def problem(refused: Refused, trace: Trace) -> Response:
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
     return json_response(content, refused.status, "application/problem+json", _headers(refused))
+
+
+def soap(refused: Refused, trace: Trace) -> Response:
+    """Render as SOAP 1.2 Fault (§5.4): Sender or Receiver, the reason as subcode, the remedy in the text, the trace as detail."""
+    reason = refused.reason
+    fault = etree.Element(f"{{{SOAP}}}Fault")
+    code = etree.SubElement(fault, f"{{{SOAP}}}Code")
+    etree.SubElement(code, f"{{{SOAP}}}Value").text = "env:Receiver" if reason.status >= 500 else "env:Sender"
+    etree.SubElement(etree.SubElement(code, f"{{{SOAP}}}Subcode"), f"{{{SOAP}}}Value").text = f"pt:{reason.code}"
+    text = etree.SubElement(etree.SubElement(fault, f"{{{SOAP}}}Reason"), f"{{{SOAP}}}Text")
+    text.set("{http://www.w3.org/XML/1998/namespace}lang", "en")
+    text.text = "".join(each for each in f"{refused.detail}. {reason.remedy}" if each.isprintable())
+    etree.SubElement(etree.SubElement(fault, f"{{{SOAP}}}Detail"), f"{{{_FAULTS}}}trace-id").text = trace.trace_id
+    root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"env": SOAP, "pt": _FAULTS})
+    etree.SubElement(root, f"{{{SOAP}}}Body").append(fault)
+    content = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return Response(content, reason.status, _headers(refused), SOAP_XML)
 
 
 def _headers(refused: Refused) -> dict[str, str]:

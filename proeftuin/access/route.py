@@ -70,6 +70,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
             requirement.event or REFUSAL, trace, _caller(request, peer), tenant.system, tenant.system,
             client_id=peer.client_id if peer else None, policies=_held_against(requirement),
         )  # fmt: skip
+        request.state.record = record  # for the tape
         admission = None
         reason = "ok"
         try:
@@ -106,6 +107,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         response.headers["traceparent"], response.headers["X-Request-Id"] = trace.traceparent, trace.request_id
         if record.reason is not None:  # also of a decision that was given and says no: the calling end logs the same
             response.headers.setdefault("X-Reason", record.reason.code)
+            response.headers["X-Outcome"] = record.outcome
         _measure(request, response, started, reason)
         return response
 
@@ -138,9 +140,9 @@ def _caller(request: Request, peer: Peer | None) -> System:
 
 
 def _held_against(requirement: Requirement, granted: frozenset[str] | None = None) -> list[str]:
-    """The rules of the route: the scopes of which one is asked, or those of them that were granted; else a valid certificate."""
+    """The rules of the route: those of its scopes that were granted, or all of which one is asked; else a valid certificate."""
     scopes = requirement.scopes or {"certificate"}
-    return policy_urns(*sorted(scopes if granted is None else scopes & granted))
+    return policy_urns(*sorted(scopes & (granted or frozenset()) or scopes))
 
 
 def _path(request: Request) -> str:

@@ -11,9 +11,9 @@ from proeftuin.audit import interactions, outbox
 from proeftuin.audit.entries import entries_of
 from proeftuin.audit.events import NODE_AUTHENTICATION, REFUSAL, REST, TRANSACTION, EventType
 from proeftuin.audit.interactions import Interaction
-from proeftuin.audit.record import MAJOR_FAILURE, SERIOUS_FAILURE, Record, System, named_data
+from proeftuin.audit.record import MAJOR_FAILURE, MINOR_FAILURE, SERIOUS_FAILURE, Record, System, named_data
 from proeftuin.clock import Clock
-from proeftuin.reasons import CATALOGUE, INTERNAL, UPSTREAM
+from proeftuin.reasons import CATALOGUE, UPSTREAM
 from proeftuin.storage.database import Database
 from proeftuin.tokens.access_token import Person
 from proeftuin.transport.client import Answer, PeerClient, Unreachable
@@ -22,12 +22,16 @@ from proeftuin.transport.tracing import CURRENT, Trace
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only the caller knows of a call: on whose data (BSNs), for whom and for what."""
+    """What only the caller knows of a call: on whose data (BSNs), for whom and for what.
+
+    `interaction`: what the call is, where the address is one that another chose (a notification) and says nothing of it.
+    """
 
     patients: tuple[str, ...] = ()
     person: Person | None = None
     purpose: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    interaction: Interaction | None = None
 
 
 NOTHING = About()
@@ -56,7 +60,7 @@ class Caller:
 
         Raises Unreachable, UndeclaredInteractionError, and what the database raises.
         """
-        interaction, content = interactions.of(method, url), rest.get("content")
+        interaction, content = about.interaction or interactions.of(method, url), rest.get("content")
         entries = entries_of(content) if interaction.event is TRANSACTION and isinstance(content, dict) else []
         unlogged = interaction.event is TRANSACTION and not entries and isinstance(content, dict) and content.get("type") == "batch"
         kind = None if unlogged else interaction.event  # a batch is but a wrapping: audit events on their way to the log
@@ -72,10 +76,10 @@ class Caller:
         try:
             answer = await self.peers.request(method, url, trace=trace, **rest)
         except Unreachable as error:
-            if error.refusal is not None:  # no request was made: neither end can tell what it would have been
-                record.event, record.patients, record.data, record.query = NODE_AUTHENTICATION, [], [], None
-                record.refuse(error.refusal, "the TLS handshake was refused")
-                await self._store(record)
+            if error.refusal is not None:  # no request was made, so neither end tells what it would have been
+                alert = Record(NODE_AUTHENTICATION, trace, self._here, record.server, self._here, client_id=self._client_id)
+                alert.refuse(error.refusal, "the TLS handshake was refused")
+                await self._store(alert)
             elif kind is not None and exchange is not None:  # what a service asks of itself is tried again until it succeeds
                 record.refuse(UPSTREAM, "there was no answer")
                 await self._store(record)
@@ -116,12 +120,11 @@ def _describe(record: Record, interaction: Interaction, url: str, sent: Mapping[
 
 
 def _judge(record: Record, answer: Answer, *, logged: bool) -> None:
-    """Make the event tell the outcome: X-Reason names it, also where a decision that was given says no."""
-    code = answer.headers.get("X-Reason")
+    """Make the event tell how it ended, as the other end logs it: X-Reason and X-Outcome say so, also of a no that is a 200."""
+    code, outcome = answer.headers.get("X-Reason"), answer.headers.get("X-Outcome", "")
     if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300 and answer.status != SEE_OTHER):
-        reason = CATALOGUE.get(code or "", UPSTREAM)
-        outcome = MAJOR_FAILURE if reason is INTERNAL else SERIOUS_FAILURE
-        record.refuse(reason, f"{record.server.name} answered {answer.status}", outcome)
+        failure = outcome if outcome in (MINOR_FAILURE, SERIOUS_FAILURE, MAJOR_FAILURE) else SERIOUS_FAILURE
+        record.refuse(CATALOGUE.get(code or "", UPSTREAM), f"{record.server.name} answered {answer.status}", failure)
     elif answer.status == 201 and (created := interactions.reference_in(answer.headers.get("Location", ""))):
         record.data = [named_data(created)]
 

@@ -110,7 +110,7 @@ REVOCATION = EventType(
 )  # fmt: skip
 GRANTS_SEEN = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "grants", "display": "Live grants seen"}, "R",
-    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER, lifecycle=USED, about="live grants",
 )  # fmt: skip
 KEY_ROTATION = EventType(
     dcm("110113", "Security Alert"), dcm("110131", "Security Configuration"), "U", APPLICATION, AUTHORIZER, RECIPIENT,
@@ -138,6 +138,9 @@ EVALUATION = EventType(
     SOURCE,
     RECIPIENT,
     about="blinded pseudonym",
+)
+NOTIFICATION = EventType(
+    REST, {"system": _PROEFTUIN, "code": "notify", "display": "Notify a subscriber"}, "E", SOURCE, DESTINATION, AUTHOR
 )
 VALIDATED_QUESTION = EventType(
     dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "validated-question", "display": "KIK-V validated question"},

@@ -37,6 +37,8 @@ _FHIR: dict[tuple[str, str], EventType | None] = {  # what follows the resource 
     ("GET", "/_history"): events.HISTORY,
     ("GET", "/{}/_history"): events.HISTORY,
     ("GET", "/{}/_history/{}"): events.READ,
+    ("GET", "/$processingStatus"): UNLOGGED,
+    ("POST", "/$convert"): UNLOGGED,
 }
 _LOG: dict[tuple[str, str], EventType | None] = {  # of AuditEvent: the log does not log its own intake
     ("POST", ""): UNLOGGED,
@@ -66,6 +68,11 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("GET", "/.well-known/.*", UNLOGGED),
     ("POST", "/decisions", events.DECISION),
     ("POST", "/access/v1/evaluations?|/v1/data/.+|/pdp|/explain|/netwerkmodel/v3/pep", events.POLICY_DECISION),
+    ("POST", "/mitz/geslotenautorisatievraag/xacml3", events.DECISION),
+    ("POST", "/mitz/openautorisatievraag", events.SEARCH),
+    ("POST", "/mitz/check/.+", UNLOGGED),
+    ("GET", "/sandbox/levers", UNLOGGED),
+    ("PUT", "/sandbox/levers/[^/]+", UNLOGGED),
     ("POST", "/evaluate", events.EVALUATION),
     ("POST", "/oprf/eval", events.EVALUATION),
     ("PUT", "/recipients/[^/]+", events.RECIPIENT_KEY),
@@ -100,7 +107,7 @@ def of(method: str, url: str) -> Interaction:
     if (method, shape) not in table:
         raise UndeclaredInteractionError(f"{method} {path}: no interaction of FHIR that this network has")
     named = "{}" in shape and not any(map(is_bsn, rest.split("/")))
-    return Interaction(table[method, shape], kind, f"{kind}{rest}" if named else None)
+    return Interaction(table[method, shape], kind, f"{kind}{rest.partition('/$')[0]}" if named else None)
 
 
 def reference_in(location: str) -> str | None:

@@ -111,7 +111,7 @@ class Record:
 
     def _event(self, recorded: datetime, patient: str | None) -> dict[str, Any]:
         claimed = self._claimed(patient)
-        closed = claimed and self.event.profile in (AUTHZ_CONSENT, IUA_71)  # profiles that take no other agents or entities
+        closed = bool(claimed) and self.event.profile in (AUTHZ_CONSENT, IUA_71)  # they take no other entities
         purpose = self.purpose or (self.event.purpose if self.outcome == SUCCESS else None)
         event: dict[str, Any] = {
             "resourceType": "AuditEvent",
@@ -126,9 +126,9 @@ class Record:
             "action": self.event.action,
             "recorded": instant(recorded),
             "outcome": self.outcome,
-            "agent": self._agents(alone=bool(claimed) and self.event.profile == IUA_71),
+            "agent": self._agents(alone=closed and self.event.profile == IUA_71),
             "source": self._source(),
-            "entity": self._entities(patient, closed=bool(closed)),
+            "entity": self._entities(patient, closed=closed),
         }
         profiles = [*claimed, *self._token_use()]
         if profiles:

@@ -3,10 +3,12 @@
 import shutil
 import sys
 
-from proeftuin.cli import authorization, checks, inspection, network, pki
+from proeftuin.cli import authorization, checks, inspection, network, pki, seeing
 from proeftuin.cli.command import console
 
 app = network.app
+app.command("console")(seeing.web_console)
+app.command("trace")(seeing.trace)
 app.add_typer(pki.app, name="pki")
 app.command("clock")(authorization.clock)
 app.add_typer(authorization.client_app, name="client")

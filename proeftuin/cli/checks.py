@@ -56,7 +56,7 @@ def log_conformance(
     async def run() -> dict[str, judging.Kind]:
         system = seeding.care_system(sandbox, party)
         try:
-            return judging.summary([event async for event in judging.own_events(system, since)])
+            return await judging.summary(judging.own_events(system, since))
         finally:
             await system.close()
 

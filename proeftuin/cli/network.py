@@ -61,18 +61,6 @@ def serve(
         host.run(listeners, started)
 
 
-@app.command("console")
-@explained
-def web_console(home: HomeOption = HOME) -> None:
-    """Serve the console alone, beside a network that runs already (also in containers), until Ctrl-C."""
-    from proeftuin.sandbox import host
-    from proeftuin.sandbox.web import app as web
-
-    sandbox = home_at(home)
-    host.configure_logging()
-    host.run([partial(web.listener, sandbox)], lambda: console.print(f"console: {sandbox.topology.console}", highlight=False))
-
-
 @app.command()
 @explained
 def up(
@@ -83,6 +71,7 @@ def up(
     processes: Annotated[bool, typer.Option("--processes", help="One process for each instance, forked after import.")] = False,
     show: Annotated[bool, typer.Option("--demo/--no-demo", help="Play the exchange and its refusals.")] = True,
     stay: Annotated[bool, typer.Option("--stay/--stop", help="Stay up afterwards, or stop everything.")] = True,
+    tape: Annotated[bool, typer.Option("--tape/--no-tape", help="Record the exchanges for the console.")] = True,
     output: Annotated[Path | None, typer.Option("--json", help="Write the hops to this file.")] = None,
 ) -> None:
     """Start the network, fill it, play the exchange and its refusals, and stay up."""
@@ -93,7 +82,7 @@ def up(
     ok = True
     if running.pid_of(sandbox) is None:
         with console.status("certificates and settings"):
-            sandbox.prepare(parties, base_port)
+            sandbox.prepare(parties, base_port, tape=tape)
         with console.status("starting the services"):
             running.start(sandbox, processes=processes)
         console.print(f"console {sandbox.topology.console}", highlight=False)
@@ -259,6 +248,7 @@ def _explain(sandbox: Any) -> None:  # noqa: ANN401 - see home_at
     for instance in sandbox.topology.instances:
         console.print(f"  {instance.name:40}{instance.base_url}", highlight=False)
     console.print(f"\ncertificates: {sandbox.path / 'parties'}/<party>/certificate.pem, .key, client.p12", highlight=False)
+    console.print(f"what they say to each other, in a browser: {sandbox.topology.console}", highlight=False)
     console.print(
         f"CA: {sandbox.ca_bundle}\n\nthe exchange by hand, in a second terminal (also: proeftuin curl | sh):\n", highlight=False
     )

@@ -129,6 +129,11 @@ class CareSystem:
             for identifier in endpoint.get("identifier", []):
                 if identifier.get("system") == SERVICE_SYSTEM:
                     self.services[identifier["value"]] = endpoint["address"]
+        self.know(self.services)
+
+    def know(self, services: Mapping[str, str]) -> None:
+        """Take the addresses of services as known, `authorization` and `logging` among them, and begin to deliver events."""
+        self.services |= services
         if self._courier is None:
             tokens = TokenClient(self.services["authorization"], self.party.client_id, self.client)
             self._courier = outbox.Courier(self.database, deliver_to(self.services["logging"], self.client, tokens))

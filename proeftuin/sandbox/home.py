@@ -20,6 +20,7 @@ from proeftuin.sandbox.topology import Instance, Topology
 from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
 from proeftuin.storage.roles import provision
 from proeftuin.storage.secrets import secret
+from proeftuin.tape.store import Tape
 from proeftuin.tokens.keys import jwk_of
 
 PASSPHRASE = "proeftuin"  # noqa: S105 - the client.p12 of a sandbox party protects nothing real
@@ -62,6 +63,11 @@ class Home:
     def ca_bundle(self) -> Path:
         """The root certificate, for curl --cacert."""
         return self.trust / "root.pem"
+
+    @property
+    def tape(self) -> Tape:
+        """What the instances recorded of the exchanges; empty where they do not record."""
+        return Tape(self.path / "tape.sqlite")
 
     def party_folder(self, party: str) -> Path:
         """Where the care system of a party keeps its certificate and its own outbox."""
@@ -112,10 +118,11 @@ class Home:
         leaf = x509.load_pem_x509_certificate((self.party_folder(party) / "certificate.pem").read_bytes())
         return jwk_of(leaf.public_key())
 
-    def prepare(self, seed_file: Path, base_port: int, database_server: str = "") -> None:
+    def prepare(self, seed_file: Path, base_port: int, database_server: str = "", *, tape: bool = False) -> None:
         """Make or complete the folder: CA, certificates and settings; what is there and still good stays.
 
         Databases are SQLite files, or on PostgreSQL where `database_server` is the URL of a superuser: each with a role of its own.
+        With `tape` the instances record for engineers what they receive and answer.
 
         Raises SeedError when the parties do not line up, PkiError when the PKI is half there.
         """
@@ -130,7 +137,7 @@ class Home:
         self.authority.write_crls(CRL_DAYS)
         layout = topology.of(seed, base_port)
         for instance in layout.instances:
-            self._prepare_instance(seed, layout, instance, database_server)
+            self._prepare_instance(seed, layout, instance, database_server, tape=tape)
         for party in seed.parties:
             folder = self.party_folder(party.id)
             if self._certify(party, folder, "certificate"):
@@ -148,7 +155,7 @@ class Home:
         """Throw everything away."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _prepare_instance(self, seed: Seed, layout: Topology, instance: Instance, database_server: str) -> None:
+    def _prepare_instance(self, seed: Seed, layout: Topology, instance: Instance, database_server: str, *, tape: bool) -> None:
         folder = self.instance_folder(instance.name)
         self._certify(seed.party(instance.operator), folder, "server", dns=("localhost", instance.name))
         tenants = []
@@ -187,6 +194,7 @@ class Home:
             clock=Path("../../shared/clock"),
             iwlz=Iwlz(profile_by_request=True),
             clients=Path("../../shared/clients") if instance.service == "authorization" else None,
+            tape=Path("../../tape.sqlite") if tape else None,
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
 

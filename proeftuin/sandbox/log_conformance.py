@@ -2,7 +2,7 @@
 
 import importlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,26 +13,25 @@ PAGE = 200
 
 @dataclass(slots=True)
 class Kind:
-    """What was found of one kind of event (the display of its subtype, or the code): how many, and which rules they break."""
+    """What was found of one kind of event: how many, how many are what they claim and complete, and which rules they break."""
 
     events: int = 0
     holding: int = 0
-    profiles: Counter[str] = field(default_factory=Counter)  # what they conform to
     faults: Counter[str] = field(default_factory=Counter)  # each rule once for each event that breaks it
 
 
-def summary(events: Iterable[dict[str, Any]]) -> dict[str, Kind]:
-    """Return what the events are and say, by kind, the most frequent kind first."""
+async def summary(events: AsyncIterable[dict[str, Any]]) -> dict[str, Kind]:
+    """Return what the events are and say, by kind, the most frequent kind first; it keeps none of them."""
     judge = importlib.import_module("services.logging.conformance.report").judge  # the ground knows services by name only
     kinds: dict[str, Kind] = {}
-    for event in events:
+    async for event in events:
         report = judge(event)
         kind = kinds.setdefault(_kind(event), Kind())
         kind.events += 1
         kind.holding += report.holds
-        kind.profiles.update(report.judged if report.holds else ())
         kind.faults.update({f"{each.profile} {each.element} {each.rule}" for each in report.deviations})
         kind.faults.update({f"NEN 7513 {each.requirement.name}" for each in report.missing})
+        kind.faults.update(["too large to judge"] if report.too_large else ())
     return dict(sorted(kinds.items(), key=lambda item: (-item[1].events, item[0])))
 
 

@@ -45,7 +45,7 @@ class PeerProtocol(HttpToolsProtocol):
         app = self.app
 
         async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})["tls"] = {"peer": peer, "tls_version": 0x0304}
+            scope.setdefault("extensions", {})["tls"] = {"peer": peer, "der": der, "tls_version": 0x0304}
             await app(scope, receive, send)
 
         self.app = with_peer

@@ -9,11 +9,28 @@ from proeftuin.access.rendering import fhir
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
-from services.consent.api import decisions, registration
+from services.consent.api import closed_question, conversion, decisions, levers, open_question, registration, subscription
+from services.consent.notifying import Notifying
 
 
 def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastAPI:
     """Return the application."""
     service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
     index_key = secret(service.operator.secrets / "index.key", lambda: os.urandom(32))
-    return service.app("Proeftuin consent", [registration.router(index_key), decisions.router(index_key)], form=fhir)
+    notifying = Notifying(service.operator)
+    service.on_start.append(notifying.start)
+    service.on_stop.append(notifying.stop)
+    return service.app(
+        "Proeftuin consent",
+        [
+            registration.router(index_key, service.seed, notifying),
+            conversion.router(),
+            decisions.router(index_key),
+            closed_question.router(index_key, service.seed),
+            closed_question.check_router(),
+            open_question.router(index_key, service.seed),
+            subscription.router(index_key, service.seed),
+            levers.router(),
+        ],
+        form=fhir,
+    )

@@ -10,6 +10,7 @@ from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, InvalidIdentifier, validate_ura
 from proeftuin.parties import CATEGORIES, KINDS
 from proeftuin.reasons import PROFILE
+from services.consent.categories import GROUP_SYSTEM, GROUPS
 
 CATEGORY_SYSTEM = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
 KIND_SYSTEM = "https://proeftuin.example/CodeSystem/kind"
@@ -18,7 +19,8 @@ PRIVACY = (_TERMINOLOGY + "consentscope", "patient-privacy")
 TREATMENT = (_TERMINOLOGY + "v3-ActReason", "TREAT")
 HOLDER_ROLE, USER_ROLE = "CST", "IRCP"
 UNREAD = ("action", "securityLabel", "code", "dataPeriod", "data", "provision")  # would narrow what the provision says
-ACTIVE = "active"
+ACTIVE, PROPOSED, INACTIVE = "active", "proposed", "inactive"
+_CODES = {CATEGORY_SYSTEM: CATEGORIES, GROUP_SYSTEM: GROUPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Consent:
     withdrawn: bool = False
     start: str | None = None
     end: str | None = None
+    proposed: bool = False  # one of the two who decide together has yet to say so
 
     def valid_at(self, now: str) -> bool:
         """Tell whether `now` (a UTC instant) is in the period."""
@@ -70,7 +73,8 @@ def read_consent(resource: dict[str, Any], patient: str) -> Consent:
         holder=_whom(provision, HOLDER_ROLE),
         user=_whom(provision, USER_ROLE),
         categories=frozenset(coding["code"] for coding in provision["class"]),
-        withdrawn=resource["status"] != ACTIVE,
+        withdrawn=resource["status"] == INACTIVE,
+        proposed=resource["status"] == PROPOSED,
         start=start,
         end=end,
     )
@@ -86,7 +90,7 @@ def patient_of(resource: dict[str, Any]) -> str | None:
 def _faults(resource: dict[str, Any], patient: str) -> Iterator[Issue]:
     if patient_of(resource) != patient:
         yield _issue("Consent.patient.identifier", "the client of the token")
-    if resource["status"] not in (ACTIVE, "inactive"):
+    if resource["status"] not in (ACTIVE, PROPOSED, INACTIVE):
         yield _issue("Consent.status", "active, or inactive to withdraw it")
     if "implicitRules" in resource:
         yield _issue("Consent.implicitRules", "absent: no rules are known here")
@@ -102,8 +106,8 @@ def _provision_faults(provision: dict[str, Any]) -> Iterator[Issue]:
     if not classes:
         yield _issue("Consent.provision.class", "the categories of data that it is about, at least one")
     for place, coding in enumerate(classes):
-        if coding.get("system") != CATEGORY_SYSTEM or coding.get("code") not in CATEGORIES:
-            yield _issue(f"Consent.provision.class[{place}]", f"a code of {CATEGORY_SYSTEM}")
+        if coding.get("code") not in _CODES.get(str(coding.get("system")), ()):
+            yield _issue(f"Consent.provision.class[{place}]", f"a code of {' or '.join(_CODES)}")
     for element in UNREAD:
         if element in provision:
             yield _issue(f"Consent.provision.{element}", "absent: a decision does not weigh it")

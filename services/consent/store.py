@@ -37,6 +37,15 @@ def of_patient(connection: sa.Connection, token: str) -> list[dict[str, Any]]:
     return [json.loads(row.resource) for row in rows]
 
 
+def known_at(connection: sa.Connection, token: str, moment: str) -> list[dict[str, Any]]:
+    """Return the version of each consent of a client that the register held at `moment` (a UTC instant)."""
+    held = (versions.c.recorded <= moment, sa.or_(versions.c.superseded.is_(None), versions.c.superseded > moment))
+    rows = connection.execute(
+        sa.select(versions.c.resource).where(versions.c.patient_token == token, *held).order_by(versions.c.id, versions.c.version)
+    )
+    return list({resource["id"]: resource for resource in map(json.loads, rows.scalars())}.values())
+
+
 def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, Any] | None:
     """Return the newest version of a consent of this client; another's does not exist for it."""
     return next((each for each in of_patient(connection, token) if each["id"] == consent_id), None)

@@ -24,7 +24,9 @@ from tests.harness import BASE, Harness, told_wrong
 from tests.unit.services.addressing.directory import REGISTER, Directory
 from tests.unit.services.addressing.directory import entry as put_entry
 from tests.unit.services.authorization import test_token as tokens
+from tests.unit.services.consent import test_mitz as mitz
 from tests.unit.services.consent import test_register as consents
+from tests.unit.services.consent.messages import subscription
 from tests.unit.services.datastation import test_questions as questions
 from tests.unit.services.datastation.station import CLIENT, HOSPITAL, Station
 from tests.unit.services.localization import test_lists as lists
@@ -107,6 +109,15 @@ async def consenting(path: Path) -> Events:
         return await harness.logged()
 
 
+async def notifying(path: Path) -> Events:
+    harness, receiver = Harness(path, "consent", ["toestemmingsregister"]), mitz.Receiver()
+    async with harness.running(consent(harness.settings, harness.wiring)), receiver.listening(harness) as endpoint:
+        await mitz.subscribe(harness, subscription(endpoint))
+        await mitz.grant_all(harness)
+        await receiver.hear(1)
+        return await harness.logged()
+
+
 async def authorizing(path: Path) -> Events:
     harness = Harness(path, "authorization", ["vws", "cibg"])
     tenants = [
@@ -150,13 +161,15 @@ async def logging(path: Path) -> Events:
         await book.get("?date=ge2026")
         await book.get("/kept")
         await book.inspect()
+        token = book.token(HOSPITAL, "log:audit")
+        await book.call("POST", "/audit/watched", party=HOSPITAL, token=token, json={"staff": [CLIENT]})
         await retention.erase(book, before="2021-01-01")  # told in the log itself, and in no outbox
         last = sa.text("SELECT document FROM event ORDER BY seq DESC LIMIT 1")
         erasure = json.loads(book.database(lambda connection: connection.scalar(last)))
         return [*await book.logged(), erasure]
 
 
-SCENES: tuple[Scene, ...] = (addressing, localizing, evaluating, consenting, authorizing, giving, logging)
+SCENES: tuple[Scene, ...] = (addressing, localizing, evaluating, consenting, notifying, authorizing, giving, logging)
 KINDS = {name: kind for name, kind in vars(events).items() if isinstance(kind, EventType)}
 
 

@@ -21,6 +21,7 @@ from proeftuin.parties import (
     check,
     load,
 )
+from proeftuin.representation import CHILD, YOUTH, age
 
 SEED = load(Path(__file__).parents[2] / "parties.toml")
 HOME = Party("thuis", "Thuis", "thuiszorg", ura="90000901", hosted_by="maker")
@@ -46,9 +47,11 @@ def test_the_seed_of_the_project_has_no_misalignment() -> None:
     assert check(SEED) == []
 
 
-def test_the_seed_has_a_party_of_every_kind_and_ten_clients_and_professionals() -> None:
+def test_the_seed_has_a_party_of_every_kind_and_clients_of_every_kind_of_representation() -> None:
     assert {party.kind for party in SEED.parties} == KINDS.keys()
-    assert len(SEED.clients) == len(SEED.professionals) == 10
+    assert {each.kind for client in SEED.clients for each in client.representatives} >= {"parent", "curator"}
+    ages = {age(client.birth_date, date(2026, 6, 1)) for client in SEED.clients}
+    assert min(ages) < CHILD < min(ages - {min(ages)}) < YOUTH
 
 
 def test_the_demo_clients_are_known_in_two_places_and_differ_in_what_they_share() -> None:
@@ -71,13 +74,17 @@ def test_lookups_find_the_party_the_professional_and_the_client() -> None:
     assert SEED.client("999910000") is SEED.clients[0]
     assert SEED.client("999999205") is None
     assert SEED.professional("999999999") is None
-    with pytest.raises(SeedError, match="no party 'nobody'; there are cak, "):
+    with pytest.raises(SeedError, match="no party 'nobody'; there are apotheek-de-vijzel, "):
         SEED.party("nobody")
 
 
 def test_a_vendor_hosts_those_that_name_it_and_others_host_themselves() -> None:
-    assert [party.id for party in SEED.hosted("zorgsoft")] == ["verpleeghuis-avondrood", "thuiszorg-vliet"]
-    assert [party.id for party in SEED.hosted("carewave")] == ["verpleeghuis-de-brink", "huisartsenpraktijk-molenweg"]
+    assert [party.id for party in SEED.hosted("zorgsoft")] == [
+        "verpleeghuis-avondrood", "thuiszorg-vliet", "ggz-lindestreek", "paramedisch-centrum-de-kade",
+    ]  # fmt: skip
+    assert [party.id for party in SEED.hosted("carewave")] == [
+        "verpleeghuis-de-brink", "huisartsenpraktijk-molenweg", "apotheek-de-vijzel",
+    ]  # fmt: skip
     assert [party.id for party in SEED.hosted("ziekenhuis-de-linde")] == ["ziekenhuis-de-linde"]
     assert SEED.hosted("thuiszorg-vliet") == ()
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.portal import pages as portal
-from proeftuin.sandbox.web import exchanges
+from proeftuin.sandbox.web import exchanges, live
 from proeftuin.sandbox.web.guard import Guard
 from proeftuin.sandbox.web.rendering import ENVIRONMENT, FOLDER, page
 from proeftuin.transport.server import Listener
@@ -29,7 +29,11 @@ class Section:
     router: Callable[[Home], APIRouter]
 
 
-SECTIONS = (Section("Exchanges", "/", exchanges.router), Section("Mijn Dossier", "/portaal", portal.router))
+SECTIONS = (
+    Section("Exchanges", "/", exchanges.router),
+    Section("Live", "/live", live.router),
+    Section("Mijn Dossier", "/portaal", portal.router),
+)
 
 
 def create_app(home: Home) -> ASGIApp:

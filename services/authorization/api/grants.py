@@ -15,7 +15,7 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import GRANTS_SEEN, REVOCATION
-from proeftuin.reasons import GRANT_BY_LAW, INVALID_REQUEST, NOT_FOUND, PARTY_MISMATCH, SUBJECT_MISMATCH, Refused
+from proeftuin.reasons import GRANT_BY_LAW, INVALID_REQUEST, NOT_FOUND, PARTY_MISMATCH, SUBJECT_MISMATCH, TOKEN_REVOKED, Refused
 from services.authorization import store
 from services.authorization.grants import CONSENT, CREDENTIAL, GRANT, MANDATE, Ground, is_name
 from services.authorization.issuer import Issuer
@@ -52,7 +52,9 @@ def router(issuers: dict[str, Issuer], consent_party: str) -> APIRouter:
     async def of_client(admission: Admitted, party: str) -> Response:
         """The live grants of this party that open the data of the token's client of care."""
         issuer = issuers[party]
-        found = await issuer.tenant.database.read(store.live, issuer.tenant.clock.now(), MOST, subject=_self(admission, issuer))
+        found = await issuer.tenant.database.read(
+            store.live, issuer.tenant.clock.now(), MOST, subject=await _self(admission, issuer)
+        )
         return _list(found)
 
     @routes.delete("/oauth2/{party}/client/grants/{jti}")
@@ -60,7 +62,7 @@ def router(issuers: dict[str, Issuer], consent_party: str) -> APIRouter:
     async def ended_by_client(admission: Admitted, party: str, jti: str) -> Response:
         """End a grant that opens the own data, unless it rests on the law: against that a client objects at the party."""
         issuer = issuers[party]
-        own = _self(admission, issuer)
+        own = await _self(admission, issuer)
         found = await issuer.tenant.database.read(store.read, jti)
         if found is None or found["subject"] != own:
             raise Refused(NOT_FOUND, "no grant with this jti opens the client's data")
@@ -85,8 +87,6 @@ async def _end(admission: Admission, issuer: Issuer, ground: Ground) -> Response
     admission.record.details |= {"ended": ground.kind, "id": ground.id}
     if ground.kind == GRANT:
         admission.record.token = f"urn:ietf:params:oauth:jti:{ground.id}"
-    if ground.kind == CONSENT:
-        admission.record.consents = [ground.id]
     stood = await admission.write(store.end, ground, admission.peer.client_id, issuer.tenant.clock.now())
     return json_response({"ended": stood}, headers={"Cache-Control": "no-store"})
 
@@ -102,9 +102,11 @@ def _is_giver(admission: Admission, issuer: Issuer) -> bool:
     return admission.peer.client_id == issuer.tenant.party.client_id
 
 
-def _self(admission: Admission, issuer: Issuer) -> str | None:
+async def _self(admission: Admission, issuer: Issuer) -> str | None:
     if not is_client_self(admission.token):
         raise Refused(SUBJECT_MISMATCH, "grants on a client of care are shown to that client alone")
+    if not await issuer.grounds_of(admission.token):
+        raise Refused(TOKEN_REVOKED, "the grant of this token ended")
     return store.pseudonym(issuer.pseudonym_key, admission.patient)
 
 

@@ -6,20 +6,21 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from proeftuin.access.admission import Admission, Admitted
+from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
-from proeftuin.audit.record import MINOR_FAILURE, NO_CONSENT_ON_FILE, SERIOUS_FAILURE
 from proeftuin.clock import instant
+from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import UZI_SYSTEM, InvalidIdentifier, bsn_of
-from proeftuin.parties import CARE_KINDS, CATEGORIES, KINDS
+from proeftuin.legal_bases import called_on
+from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
-from services.consent import store
-from services.consent.decisions import DENY, NO_DECISION, Decision, Question, decide
-from services.consent.model import Consent, read_consent
+from services.consent.asking import Acting, AsOf, answer
+from services.consent.categories import KNOWN
+from services.consent.decisions import Question
 
 MOST_CATEGORIES = 32
 _CODE = re.compile(r"[A-Za-z0-9.-]{1,64}")  # what may stand in an audit event as purpose, person or role
@@ -35,17 +36,15 @@ def router(index_key: bytes) -> APIRouter:
         """Answer permit, deny or no-decision for each category, with the reason and the consents that were weighed."""
         body = await admission.json_object()
         patient, question, categories = read_question(body)
-        admission.record.patients = [patient]
-        admission.record.purpose = question.purpose
-        admission.record.details["category"] = " ".join(categories)
+        as_of = read_as_of(body.get("as_of"), instant(admission.tenant.clock.now()))
+        admission.record.patients, admission.record.purpose = [patient], question.purpose
         if question.holder_ura != admission.peer.ura:
             raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
-        resources = await admission.tenant.database.read(store.of_patient, store.patient_token(index_key, patient))
-        consents = [read_consent(resource, patient) for resource in resources]
-        now = instant(admission.tenant.clock.now())
-        answers = [decide(question, category, consents, now) for category in categories]
-        _note(admission, body["user"], answers, consents)
-        return json_response({"decisions": [answer.as_json() for answer in answers]}, headers={"Cache-Control": "no-store"})
+        answers = await answer(admission, index_key, patient, question, categories, _acting(body["user"]), as_of)
+        content: dict[str, Any] = {"decisions": [each.as_json() for each in answers]}
+        if as_of is not None:
+            content["as_of"] = {"valid": as_of.valid, "known": as_of.known}
+        return json_response(content, headers={"Cache-Control": "no-store"})
 
     return routes
 
@@ -62,8 +61,8 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
         raise Refused(INVALID_REQUEST, f"patient: {error.why}") from error
     if not isinstance(categories, list) or not 0 < len(categories) <= MOST_CATEGORIES:
         raise Refused(INVALID_REQUEST, f"categories is a list of 1 to {MOST_CATEGORIES}")
-    if not all(isinstance(each, str) and each in CATEGORIES for each in categories) or len(set(categories)) < len(categories):
-        raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs, and stands there once")
+    if not all(isinstance(each, str) and each in KNOWN for each in categories) or len(set(categories)) < len(categories):
+        raise Refused(INVALID_REQUEST, "each category is a code of nl-gf-data-categories-cs or of Mitz, and stands there once")
     for name, whom in (("holder", holder), ("user", user)):  # who is not fully named would pass by an objection
         _check_whom(name, whom)
     if holder.get("ura") is None:
@@ -76,7 +75,10 @@ def read_question(body: dict[str, Any]) -> tuple[str, Question, list[str]]:
     for name, value in ({"purpose": purpose} | codes).items():
         if value is not None and not (isinstance(value, str) and _CODE.fullmatch(value)):
             raise Refused(INVALID_REQUEST, f"{name} is a string of 1 to 64 letters, digits, points and hyphens")
-    return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose), categories
+    basis = body.get("legal_basis")
+    if basis is not None:
+        basis = called_on(str(basis), user["kind"]).id
+    return bsn, Question(holder["ura"], holder["kind"], user.get("ura"), user["kind"], purpose, basis), categories
 
 
 def _check_whom(name: str, whom: dict[str, Any]) -> None:
@@ -89,19 +91,29 @@ def _check_whom(name: str, whom: dict[str, Any]) -> None:
         raise Refused(INVALID_REQUEST, f"{name}.ura is a string of 8 digits")
 
 
-def _note(admission: Admission, user: dict[str, Any], answers: list[Decision], consents: list[Consent]) -> None:
-    """Make the event tell the decision and every consent weighed: outcome 8 on a deny (BALP AuthZconsent), 4 on no decision."""
-    record = admission.record
-    if user.get("person") is not None:
-        responsible = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
-        record.person = responsible
-        if acting := user.get("mandated"):
-            record.person = Person(acting["person"], UZI_SYSTEM, acting.get("role"), user.get("ura"))
-            record.responsible = responsible
-    record.consents = [f"Consent/{consent.id}" for consent in consents] or [NO_CONSENT_ON_FILE]
-    record.details["decision"] = " ".join(f"{answer.category}={answer.outcome}" for answer in answers)
-    for outcome, failure in ((DENY, SERIOUS_FAILURE), (NO_DECISION, MINOR_FAILURE)):
-        refused = next((answer for answer in answers if answer.outcome == outcome and answer.reason), None)
-        if refused is not None and refused.reason is not None:
-            record.refuse(refused.reason, f"no permit for {refused.category}", failure)
-            return
+def read_as_of(asked: Any, now: str) -> AsOf | None:  # noqa: ANN401 - JSON is any
+    """Read `as_of`: absent (now), or `{"valid": moment, "known": moment}`, both in the past; raises Refused(INVALID_REQUEST).
+
+    `valid` is the moment that is decided about, `known` the moment at which the register would have answered (default: `valid`).
+    """
+    if asked is None:
+        return None
+    if not isinstance(asked, dict) or "valid" not in asked or asked.keys() - {"valid", "known"}:
+        raise Refused(INVALID_REQUEST, "as_of is an object with valid, and known if the register is to answer as of another moment")
+    try:
+        valid, known = (date_range(asked[name])[0] for name in ("valid", "known" if "known" in asked else "valid"))
+    except (TypeError, ValueError) as error:
+        raise Refused(INVALID_REQUEST, "as_of: dates or instants, such as 2026-01-31T12:00:00Z") from error
+    if max(valid, known) > now:
+        raise Refused(INVALID_REQUEST, "as_of: moments that have been")
+    return AsOf(valid, known)
+
+
+def _acting(user: dict[str, Any]) -> Acting:
+    if user.get("person") is None:
+        return Acting()
+    person = Person(user["person"], UZI_SYSTEM, user.get("role"), user.get("ura"))
+    mandated = user.get("mandated")
+    if mandated is None:
+        return Acting(person)
+    return Acting(Person(mandated["person"], UZI_SYSTEM, mandated.get("role"), user.get("ura")), responsible=person)

@@ -3,11 +3,13 @@
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from services.logging.conformance.profiles import Code, Element, Profile, known_codes
 
 JTI = "urn:ietf:params:oauth:jti:"
+MOST = 100  # deviations from one profile: who sends thousands of faults is not told them all
 TAIL = 32  # characters of an opaque token that an event may show
 Place = tuple[str, Any]  # FHIRPath and what stands there
 
@@ -25,12 +27,13 @@ class Deviation:
 
 
 def deviations(event: dict[str, Any], profile: Profile) -> list[Deviation]:
-    """Return what a valid R4 AuditEvent breaks of a profile, in the order of its elements."""
-    return [
+    """Return what a valid R4 AuditEvent breaks of a profile, in the order of its elements: the first MOST of it."""
+    found = (
         Deviation(profile.id, element.path, rule, path, expected, found)
         for element in profile.elements.values()
         for rule, path, expected, found in _broken(event, profile, element)
-    ]
+    )
+    return list(islice(found, MOST))
 
 
 def conforms(event: dict[str, Any], profile: Profile) -> bool:

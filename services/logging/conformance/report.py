@@ -10,7 +10,7 @@ from services.logging.conformance.evaluation import Deviation, conforms, deviati
 from services.logging.conformance.nen7513 import Finding, findings
 from services.logging.conformance.profiles import CANONICAL, of_url, profiles
 
-LARGEST = 500  # agents and entities of an event: who sends more is not to keep the log busy with it
+LARGEST = 200  # agents and entities of an event: who sends more is not to keep the log busy with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ def patients(events: list[dict[str, Any]]) -> list[str]:
     (200, {}, "0", None), (201, {}, "0", None), (302, {"Location": "/elsewhere"}, "8", "upstream"), (403, {}, "8", "upstream"),
     (403, {"X-Reason": "no_consent"}, "8", "no_consent"), (403, {"X-Reason": "<of others>"}, "8", "upstream"),
     (200, {"X-Reason": "no_consent"}, "8", "no_consent"), (502, {}, "8", "upstream"),
-    (500, {"X-Reason": "internal"}, "12", "internal"),
+    (500, {"X-Reason": "internal", "X-Outcome": "12"}, "12", "internal"), (403, {"X-Outcome": "0"}, "8", "upstream"),
+    (200, {"X-Reason": "purpose_not_allowed", "X-Outcome": "4"}, "4", "purpose_not_allowed"),
 ])  # fmt: skip
 async def test_the_outcome_is_that_of_the_answer(
     calls: Calls, status: int, headers: Mapping[str, str], outcome: str, reason: str | None
@@ -140,6 +141,7 @@ async def test_a_call_is_a_child_of_what_it_is_made_for(calls: Calls) -> None:
 
 @pytest.mark.parametrize(("method", "path", "sent", "data"), [
     ("GET", "/Patient/1", {}, "Patient/1"), ("GET", "/Patient/1/_history/2", {}, "Patient/1/_history/2"),
+    ("GET", "/AuditEvent/1/$validate", {}, "AuditEvent/1"),
     ("POST", "/Consent", {}, "Consent/7"), ("PUT", "/Consent/7", {}, "Consent/7"), ("GET", f"/Patient/{CLIENT}", {}, None),
     ("GET", "/Patient?identifier=x&_count=1", {}, "Patient?identifier&_count"),
     ("POST", "/Patient/_search", {"form": {"identifier": CLIENT}}, "Patient?identifier"),

@@ -10,7 +10,8 @@ SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "res
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
 GRANTS, ROTATED, POLICY = "110112 grants R", "110113 110131 U", "110113 policy-decision E"
-LOG_USED, LOG_ERASED = "110101 search-type R", "110101 destroy D"
+LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
+LOG_CONFIGURED = "110113 110129 U"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -38,11 +39,20 @@ ROUTES: dict[str, Rows] = {
     "consent": _OPERATIONS | {
         ("POST", "/fhir/Consent"): CREATE, ("GET", "/fhir/Consent"): SEARCH, ("GET", "/fhir/Consent/{consent_id}"): READ,
         ("PUT", "/fhir/Consent/{consent_id}"): UPDATE, ("POST", "/decisions"): DECISION,
+        ("POST", "/fhir/Consent/$convert"): None, ("POST", "/mitz/geslotenautorisatievraag/xacml3"): DECISION,
+        ("POST", "/mitz/openautorisatievraag"): SEARCH, ("POST", "/mitz/check/geslotenautorisatievraag"): None,
+        ("POST", "/mitz/abonnementen/fhir/Subscription"): CREATE,
+        ("DELETE", "/mitz/abonnementen/fhir/Subscription/{subscription_id}"): DELETE,
+        ("GET", "/mitz/abonnementen/fhir/Subscription/$processingStatus"): None,
+        ("GET", "/sandbox/levers"): None, ("PUT", "/sandbox/levers/{name}"): None,
     },
     "logging": _OPERATIONS | {
         ("POST", "/fhir/AuditEvent"): None, ("POST", "/fhir"): None,
         ("GET", "/fhir/AuditEvent"): LOG_USED, ("POST", "/fhir/AuditEvent/_search"): LOG_USED,
-        ("GET", "/fhir/AuditEvent/{event_id}"): LOG_USED, ("POST", "/inzage/logging"): LOG_USED,
+        ("GET", "/fhir/AuditEvent/{event_id}"): LOG_READ, ("GET", "/fhir/AuditEvent/{event_id}/$validate"): LOG_READ,
+        ("POST", "/audit/AuditEvent/_search"): LOG_USED, ("POST", "/audit/patterns"): LOG_USED,
+        ("POST", "/audit/watched"): LOG_CONFIGURED, ("POST", "/fhir/AuditEvent/$validate"): None,
+        ("POST", "/inzage/logging"): LOG_USED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,

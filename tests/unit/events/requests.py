@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from proeftuin import pseudonym
@@ -11,10 +12,13 @@ from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.sandbox import directory, seeding
 from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, CareSystem, _b64url
 from proeftuin.sandbox.nursing_records import generate
+from services.consent.mitz import notification
+from services.consent.subscriptions import Subscription
 from tests.unit.events import grants
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
+from tests.unit.services.consent import messages
 from tests.unit.services.logging.logbook import event
 
 HOSPITAL, PORTAL, REGISTER, OFFICE, INDEX = "ziekenhuis-de-linde", "mijn-dossier", "cibg", "zorgkantoor-lindestreek", "verwijsindex"
@@ -64,6 +68,7 @@ class Requests:
             "consent": await seeding.client_token(portal, CLIENT, "consent", "patient/Consent.cruds"),
             "own log": await seeding.client_token(portal, CLIENT, "logging", "patient/AuditEvent.rs"),
             "log": await hospital.national_token("logging", "system/AuditEvent.c system/AuditEvent.rs"),
+            "audit": await hospital.national_token("logging", "log:audit"),
             "decide": await self.systems[HOLDER].national_token("consent", "consent:decide"),
             "prs": await hospital.national_token("pseudonymisation", "prs:read"),
             "prs of index": await self.systems[INDEX].national_token("pseudonymisation", "prs:register"),
@@ -279,6 +284,49 @@ class Requests:
         self._add_made("consent", "GET", "/fhir/Consent/{consent_id}", read)
         self._add_made("consent", "PUT", "/fhir/Consent/{consent_id}", update)
         self._add_made("consent", "POST", "/decisions", lambda: self.decision(CLIENT, ["Condition"], HOSPITAL))
+        self._mitz(base, server, mine)
+
+    def _mitz(self, base: str, server: str, mine: Patients) -> None:
+        """The forms in which Mitz is spoken to."""
+        rows: dict[tuple[str, str], str | None] = ROUTES["consent"]
+        soap: dict[str, Any] = {"content_type": messages.HEADERS["Content-Type"]}
+        closed, check = "/mitz/geslotenautorisatievraag/xacml3", "/mitz/check/geslotenautorisatievraag"
+
+        async def closed_question() -> Request:
+            hop = Hop(rows["POST", closed], HOLDER, server, mine, reason="consent_category")
+            return Request(HOLDER, "POST", base + closed, [hop], {"body": messages.question()} | soap, mine)
+
+        async def open_question() -> Request:
+            path, body = "/mitz/openautorisatievraag", messages.open_question(messages.assertion(datetime.now(UTC)))
+            return Request(
+                HOSPITAL, "POST", base + path, [Hop(rows["POST", path], HOSPITAL, server, mine)], {"body": body} | soap, mine
+            )
+
+        async def end() -> Request:
+            made = await self.systems[HOLDER].client.request(
+                "POST", subscriptions, content=messages.subscription(), content_type=FHIR
+            )
+            await self.network.events()
+            hop = Hop(rows["DELETE", f"{subscription}/{{subscription_id}}"], HOLDER, server)
+            return Request(HOLDER, "DELETE", f"{base}/mitz/abonnementen/fhir/{made.headers['Location']}", [hop], {})
+
+        self._add_made("consent", "POST", closed, closed_question)
+        self._add_made("consent", "POST", "/mitz/openautorisatievraag", open_question)
+        self._add("consent", "POST", check, HOLDER, server, base + check, body=messages.question(), **soap)
+        subscription = "/mitz/abonnementen/fhir/Subscription"
+        subscriptions = base + subscription
+        self._add(
+            "consent", "POST", subscription, HOLDER, server, subscriptions, mine, content=messages.subscription(), content_type=FHIR
+        )
+        self._add_made("consent", "DELETE", f"{subscription}/{{subscription_id}}", end)
+        status = f"{subscription}/$processingStatus"
+        self._add("consent", "GET", status, HOLDER, server, f"{base}{status}?providerid=90000103")
+        stored = Subscription("1", "x", "90000103", "X3", "1.2.3", "1.2.4", {})
+        told = notification.bundle(stored, CLIENT, [], "2026-06-01T12:00:00.000Z")["entry"][0]["resource"]
+        self._add("consent", "POST", "/fhir/Consent/$convert", HOLDER, server, f"{base}/fhir/Consent/$convert?to=pcf", content=told,
+                  content_type=FHIR)  # fmt: skip
+        self._add("consent", "GET", "/sandbox/levers", HOLDER, server, f"{base}/sandbox/levers")
+        self._add("consent", "PUT", "/sandbox/levers/{name}", HOLDER, server, f"{base}/sandbox/levers/delay", content={"times": 0})
 
     async def decision(self, bsn: str, categories: list[str], user: str, reason: str | None = None) -> Request:
         """The closed question by the holder; `reason` of the no that it is expected to get."""
@@ -310,16 +358,30 @@ class Requests:
         self._add("logging", "POST", "/fhir/AuditEvent/_search", HOSPITAL, server, f"{search}/_search", (CLIENT,), token=token,
                   form=form | {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"})  # fmt: skip
 
-        async def read() -> Request:
-            sent = await one()
-            await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
-            url = f"{search}/{sent.sent['content']['id']}"
-            hop = Hop(ROUTES["logging"]["GET", "/fhir/AuditEvent/{event_id}"], HOSPITAL, server)
-            return Request(HOSPITAL, "GET", url, [hop], {"token": token})
+        def reading(of: str) -> Make:
+            async def read() -> Request:
+                sent = await one()
+                await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
+                url = f"{search}/{sent.sent['content']['id']}{of}"
+                hop = Hop(ROUTES["logging"]["GET", f"/fhir/AuditEvent/{{event_id}}{of}"], HOSPITAL, server)
+                return Request(HOSPITAL, "GET", url, [hop], {"token": token})
 
-        self._add_made("logging", "GET", "/fhir/AuditEvent/{event_id}", read)
+            return read
+
+        for of in ("", "/$validate"):
+            self._add_made("logging", "GET", f"/fhir/AuditEvent/{{event_id}}{of}", reading(of))
+        self._add("logging", "POST", "/fhir/AuditEvent/$validate", HOSPITAL, server, f"{search}/$validate", token=token,
+                  content=event(HOSPITAL, CLIENT), content_type=FHIR)  # fmt: skip
         self._add("logging", "POST", "/inzage/logging", PORTAL, server, f"{base}/inzage/logging", (CLIENT,), form={},
                   token=self.tokens["own log"])  # fmt: skip
+
+        officer, audit = {"officer": "M. Prins"}, self.tokens["audit"]
+        for about, more in ((), {}), ((CLIENT,), {"patient.identifier": f"{BSN_SYSTEM}|{CLIENT}"}):
+            self._add("logging", "POST", "/audit/AuditEvent/_search", HOSPITAL, server, f"{base}/audit/AuditEvent/_search", about,
+                      form=form | officer | more, token=audit)  # fmt: skip
+        self._add("logging", "POST", "/audit/patterns", HOSPITAL, server, f"{base}/audit/patterns", form=officer, token=audit)
+        self._add("logging", "POST", "/audit/watched", HOSPITAL, server, f"{base}/audit/watched", content={"staff": [CLIENT]},
+                  token=audit)  # fmt: skip
 
         async def erase() -> Request:  # the erasure is written into the log itself, not into an outbox
             hop = Hop(ROUTES["logging"]["POST", "/retention/erase"], "logboek", server)

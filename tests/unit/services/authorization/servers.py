@@ -18,9 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.service import Wiring
 from proeftuin.tokens import dpop
-from proeftuin.tokens.keys import public_jwk
+from proeftuin.tokens.access_token import Confirmation, Grant, Person, issue
+from proeftuin.tokens.keys import SigningKeys, public_jwk
 from proeftuin.transport.client import Answer
+from services.authorization import store
 from services.authorization.app import create_app
+from services.authorization.grants import GrantRequest
 from tests.harness import BASE, Harness
 
 HOSPITAL, PORTAL, HOLDER, THIEF = "ziekenhuis-de-linde", "mijn-dossier", "verpleeghuis-avondrood", "ziekenhuis-oeverzicht"
@@ -95,6 +98,16 @@ class Servers(Harness):
             "scope": scope, "resource": STATION, "authorization_details": details(), "id_token": await self.nurse(),
         } | changes  # fmt: skip
         return await self.ask(at=HOLDER, **form)
+
+    async def forged(self, party: str, at: str, scope: str, patient: str | None = None, person: Person | None = None) -> str:
+        """Return a stored token as no door would give it."""
+        tenant, peer = self.app.state.service.tenants[at], self.peer(party)
+        bound = Confirmation("x5t#S256", peer.thumbprint)
+        grant = Grant(peer.client_id, f"{BASE}/oauth2/{at}", frozenset({scope}), bound, 60, patient, person)
+        token = issue(SigningKeys(tenant.secrets / "signing", self.clock), grant.audience, grant, self.clock)
+        asked = GrantRequest("test", self.seed.party(party), bound, (scope,), grant.audience)
+        await tenant.database.write(store.add, token, asked, [], 0, b"", "law")
+        return token.raw
 
     async def introspect(self, token: str, at: str = "vws", path: str = "introspect") -> dict[str, Any]:
         found: dict[str, Any] = (await self.post(path, {"token": token}, at, at=at)).json()

@@ -11,11 +11,7 @@ from joserfc import jwk as jose_jwk
 from joserfc import jwt as jose_jwt
 
 from proeftuin.tokens import dpop
-from proeftuin.tokens.access_token import Confirmation, Grant, issue
-from proeftuin.tokens.keys import SigningKeys
-from services.authorization import store
 from services.authorization.app import create_app
-from services.authorization.grants import GrantRequest
 from tests.harness import BASE, PARTIES
 from tests.unit.services.authorization.servers import (
     CALLBACK,
@@ -222,14 +218,9 @@ async def test_userinfo_is_for_a_party_and_on_a_person_that_there_is(servers: Se
     async with servers.running(create_app(settings, servers.app.state.service.wiring)):
         answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=token)
     assert answer.headers["X-Reason"] == "unknown_client"
-    tenant, peer = servers.app.state.service.tenants["cibg"], servers.peer(HOSPITAL)
-    bound = Confirmation("x5t#S256", peer.thumbprint)
-    grant = Grant(peer.client_id, f"{BASE}/oauth2/cibg", frozenset({"openid"}), bound, 60)
-    nobody = issue(SigningKeys(tenant.secrets / "signing", servers.clock), grant.audience, grant, servers.clock)
-    asked = GrantRequest("test", servers.seed.party(HOSPITAL), bound, ("openid",), grant.audience)
-    await tenant.database.write(store.add, nobody, asked, [], 0, b"", "law")
+    nobody = await servers.forged(HOSPITAL, "cibg", "openid")
     async with servers.running(servers.app):
-        answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=nobody.raw)
+        answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=nobody)
     assert answer.headers["X-Reason"] == "identity_invalid"
 
 

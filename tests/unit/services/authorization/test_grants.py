@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import BASE
+from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
+from proeftuin.tokens.access_token import Person
+from tests.harness import BASE, told_wrong
 from tests.unit.services.authorization.servers import (
     CLIENT,
     CONSENT_PARTY,
@@ -79,6 +81,7 @@ async def test_each_ends_its_own(servers: Servers) -> None:
     token = await granted(servers)
     jti = claims_of(token)["jti"]
     assert (await as_client(servers, "DELETE", f"/{jti}", OTHER)).json()["reason"] == "not_found"
+    assert (await as_client(servers, "DELETE", "/unknown")).json()["reason"] == "not_found"
     assert await servers.active(token, HOLDER)
     assert (await as_client(servers, "DELETE", f"/{jti}")).status_code == 200
     assert not await servers.active(token, HOLDER)
@@ -93,6 +96,19 @@ async def test_what_rests_on_the_law_is_not_ended_by_the_client(servers: Servers
     answer = await as_client(servers, "DELETE", f"/{jti}")
     assert (answer.status_code, answer.json()["reason"]) == (403, "grant_by_law")
     assert await servers.active(token, HOLDER)
+
+
+async def test_a_token_for_a_client_that_is_not_of_the_client_or_ended_shows_nothing(servers: Servers) -> None:
+    async def look(token: str) -> str:
+        answer = await servers.call("GET", f"/oauth2/{HOLDER}/client/grants", party=PORTAL, token=token)
+        return str(answer.headers.get("X-Reason"))
+
+    for person in (None, Person(OTHER, BSN_SYSTEM), Person("900000011", UZI_SYSTEM)):
+        assert await look(await servers.forged(PORTAL, HOLDER, "patient/Grant.rd", CLIENT, person)) == "subject_mismatch"
+    own = await servers.forged(PORTAL, HOLDER, "patient/Grant.rd", CLIENT, Person(CLIENT, BSN_SYSTEM))
+    assert await look(own) == "None"
+    await servers.post("revoke", {"token": own}, PORTAL, at=HOLDER)
+    assert await look(own) == "token_revoked"
 
 
 async def test_grants_of_a_client_are_for_that_client_and_no_system(servers: Servers) -> None:
@@ -194,3 +210,19 @@ async def test_a_key_is_rotated_by_its_party_and_retires_with_what_it_signed(ser
     folder = servers.settings.tenants[2].folder / "keys" / "signing"
     assert len(list(folder.glob("*.pem"))) == 2
     assert await kids() == [third, second]
+
+
+async def test_every_event_of_grants_and_logins_is_complete(servers: Servers) -> None:
+    token = await granted(servers)
+    await servers.call("GET", f"/oauth2/{HOLDER}/grants", party=HOSPITAL)
+    await as_client(servers, "GET")
+    await as_client(servers, "DELETE", f"/{claims_of(token)['jti']}")
+    await ended(servers, "consent", "Consent/1", CONSENT_PARTY)
+    await ended(servers, "mandate", "x", THIEF)
+    await servers.call("POST", f"/oauth2/{HOLDER}/keys", party=HOLDER)
+    opened = (await servers.redeem(await servers.code())).json()["access_token"]
+    await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=opened)
+    await servers.page(scope="unknown")
+    events = await servers.logged()
+    assert len(events) > 10
+    assert [(each["subtype"][0]["code"], told_wrong(each)) for each in events if told_wrong(each)] == []

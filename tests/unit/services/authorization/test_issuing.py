@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from proeftuin.access.rendering import oauth
-from proeftuin.tokens.access_token import OWN_CLAIMS
+from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.tokens.access_token import OWN_CLAIMS, Person
 from services.authorization import store
 from services.authorization.api import token
 from services.authorization.api.token import Asked
@@ -112,6 +113,11 @@ async def test_an_exchange_leaves_the_claims_of_another_protocol_behind(door: Do
     exchanged = (await door.servers.ask(at=HOLDER, **form, scope=None, resource=None)).json()["access_token"]
     assert "scopes" not in claims_of(exchanged)
     assert claims_of(exchanged)["extensions"] == claims_of(raw)["extensions"]
+
+
+async def test_scopes_of_a_professional_are_for_no_client_of_care(door: Door) -> None:
+    refused = await door.ask(person=Person(CLIENT, BSN_SYSTEM), id_token=None)
+    assert refused.json()["reason"] == "identity_invalid"
 
 
 async def test_evidence_is_shown_to_extended_introspection_alone(door: Door) -> None:

@@ -1,5 +1,6 @@
 """The rules of a decision, as a table and as properties."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_table(consents: list[Consent], outcome: str, reason: str | None) ->
 
 @pytest.mark.parametrize(("consents", "until"), [
     ([consent("a")], None),
-    ([consent("a", end="2026-09-01T00:00:00.000Z"), consent("b", end="2026-08-01T00:00:00.000Z")], "2026-08-01T00:00:00.000Z"),
+    ([consent("a", end="2026-09-01T00:00:00.000Z"), consent("b", end="2026-08-01T00:00:00.000Z")], "2026-09-01T00:00:00.000Z"),
     ([consent("a"), consent("b", permit=False, start="2026-07-01T00:00:00.000Z")], "2026-07-01T00:00:00.000Z"),
     ([consent("a"), consent("b", permit=False, start="2026-07-01T00:00:00.000Z", withdrawn=True)], None),
     ([consent("a", user=ONE), consent("b", permit=False, user=KIND, start="2026-07-01T00:00:00.000Z")], None),
@@ -54,9 +55,62 @@ def test_until_when_a_permit_holds(consents: list[Consent], until: str | None) -
     assert (decision.outcome, decision.valid_until) == (PERMIT, until)
 
 
-def test_another_purpose_has_no_decision() -> None:
-    question = Question("90000103", "verpleeghuis", "90000101", "ziekenhuis", "ETREAT")
-    assert decide(question, "Condition", [consent("a")], NOW).outcome == NO_DECISION
+@pytest.mark.parametrize(("purpose", "basis", "reason"), [
+    ("ETREAT", None, "emergency_at_holder"), ("BTG", None, "emergency_at_holder"), ("HRESCH", None, "purpose_not_allowed"),
+    (None, None, "purpose_not_allowed"), ("TREAT", "wlz-9.1.2", "legal_basis_applies"), (None, "wzd-18", "legal_basis_applies"),
+])  # fmt: skip
+def test_where_consent_does_not_decide(purpose: str | None, basis: str | None, reason: str) -> None:
+    question = replace(QUESTION, purpose=purpose, legal_basis=basis)
+    for found in ([], [consent("a")], [consent("a", permit=False)]):
+        decision = decide(question, "Condition", found, NOW)
+        assert (decision.outcome, decision.reason and decision.reason.code, decision.basis) == (NO_DECISION, reason, "none")
+
+
+ALL, RESULTS, MEDICATION = frozenset({"GGC002"}), frozenset({"GGC012"}), frozenset({"GGC013"})
+PILLS = frozenset({"MedicationRequest"})
+
+
+@pytest.mark.parametrize(("category", "consents", "outcome", "reason"), [
+    ("Condition", [consent("a", categories=ALL)], PERMIT, None),
+    ("MedicationRequest", [consent("a", categories=ALL)], PERMIT, None),
+    ("MedicationRequest", [consent("a", categories=MEDICATION)], PERMIT, None),
+    ("GGC013", [consent("a", categories=ALL)], PERMIT, None),
+    ("GGC002", [consent("a", categories=MEDICATION)], DENY, "consent_category"),  # never the reverse
+    ("GGC013", [consent("a", categories=PILLS)], DENY, "consent_category"),
+    ("GGC012", [consent("a", categories=MEDICATION)], DENY, "consent_category"),
+    ("MedicationRequest", [consent("a", categories=ALL), consent("b", False, categories=MEDICATION)], DENY, "consent_objection"),
+    ("Condition", [consent("a", categories=ALL), consent("b", False, categories=MEDICATION)], PERMIT, None),
+    ("GGC002", [consent("a", categories=ALL), consent("b", False, categories=PILLS)], DENY, "consent_objection_part"),
+    ("GGC002", [consent("a", categories=ALL), consent("b", False, categories=PILLS, withdrawn=True)], PERMIT, None),
+    ("GGC002", [consent("a", user=ONE, categories=ALL), consent("b", False, categories=PILLS)], DENY, "consent_objection_part"),
+    ("MedicationRequest", [consent("a", False, categories=ALL), consent("b", categories=PILLS)], PERMIT, None),
+    ("MedicationRequest", [consent("a", False, ONE, categories=ALL), consent("b", categories=PILLS)], DENY, "consent_objection"),
+    ("Logging", [consent("a", categories=ALL)], DENY, "consent_category"),
+])  # fmt: skip
+def test_the_hierarchy_of_categories(category: str, consents: list[Consent], outcome: str, reason: str | None) -> None:
+    decision = decide(QUESTION, category, consents, NOW)
+    assert (decision.outcome, decision.reason and decision.reason.code) == (outcome, reason)
+
+
+def test_an_objection_that_is_less_specific_on_one_side_and_more_on_another_stands() -> None:
+    permit = consent("a", user=KIND)  # of this holder, to hospitals
+    objection = consent("b", permit=False, user=ONE, holder=Whom())  # to this hospital, at any holder
+    assert decide(QUESTION, "Condition", [permit, objection], NOW).outcome == DENY
+
+
+@pytest.mark.parametrize(("consents", "outcome", "basis"), [
+    ([], PERMIT, "implicit"),
+    ([consent("a")], PERMIT, "explicit"),
+    ([consent("a", withdrawn=True)], PERMIT, "implicit"),
+    ([consent("a", permit=False)], DENY, "explicit"),
+    ([consent("a", permit=False, user=Whom(kind="thuiszorg"))], PERMIT, "implicit"),
+    ([consent("a", permit=False), consent("b", user=ONE)], PERMIT, "explicit"),
+])  # fmt: skip
+def test_within_the_treatment_consent_is_presumed_until_the_client_objects(
+    consents: list[Consent], outcome: str, basis: str
+) -> None:
+    decision = decide(replace(QUESTION, purpose="COC"), "Condition", consents, NOW)
+    assert (decision.outcome, decision.basis) == (outcome, basis)
 
 
 whom = st.sampled_from([ANY, KIND, ONE, Whom(ura="90000103"), Whom(kind="verpleeghuis"), Whom(ura="90000199")])
@@ -68,7 +122,7 @@ consents = st.lists(
         st.booleans(),
         whom,
         whom,
-        st.frozensets(st.sampled_from(["Condition", "Patient"])),
+        st.frozensets(st.sampled_from(["Condition", "Patient", "GGC002", "GGC013", "MedicationRequest"])),
         st.booleans(),
         st.none() | moments,
         st.none() | moments,
@@ -77,11 +131,17 @@ consents = st.lists(
 )
 
 
-@given(consents, whom, whom)
-def test_an_objection_never_makes_a_permit_of_a_deny(found: list[Consent], holder: Whom, user: Whom) -> None:
-    objection = Consent("objection", False, holder, user, frozenset({"Condition"}))
-    if decide(QUESTION, "Condition", found, NOW).outcome == DENY:
-        assert decide(QUESTION, "Condition", [*found, objection], NOW).outcome == DENY
+@given(
+    consents, whom, whom, st.sampled_from(["Condition", "GGC002", "GGC013"]), st.sampled_from(["Condition", "GGC002"]),
+    st.sampled_from(["TREAT", "COC"]),
+)  # fmt: skip
+def test_an_objection_never_makes_a_permit_of_a_deny(
+    found: list[Consent], holder: Whom, user: Whom, about: str, category: str, purpose: str
+) -> None:
+    question = replace(QUESTION, purpose=purpose)
+    objection = Consent("objection", False, holder, user, frozenset({about}))
+    if decide(question, category, found, NOW).outcome == DENY:
+        assert decide(question, category, [*found, objection], NOW).outcome == DENY
 
 
 @given(consents)

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from proeftuin.clock import instant
 from proeftuin.fhir.validation import validate
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.sandbox.seeding import consent_resource
@@ -69,7 +71,7 @@ async def test_no_permit_starts_after_the_answer_to_a_withdrawal(harness: Harnes
     consent = harness.seed.consents[0]
     token = own_token(harness, consent.client)
     async with harness.running(create_app(harness.settings, harness.wiring)):
-        for _ in range(5):
+        for _ in range(50):
             given = await harness.call(
                 "POST", "/fhir/Consent", party=PORTAL, token=token, json=consent_resource(harness.seed, consent)
             )
@@ -93,6 +95,54 @@ async def test_no_permit_starts_after_the_answer_to_a_withdrawal(harness: Harnes
 
             *late, _ = await asyncio.gather(*(decide(withdrawn) for _ in range(4)), withdraw(given.json(), withdrawn))
             assert late == [["deny"] * 3] * 4
+
+
+@pytest.mark.anyio
+async def test_what_we_would_have_answered_then(harness: Harness) -> None:
+    """Two moments: what held on a day, and what the register knew on a day; both in the past, and told in the answer."""
+    consent = harness.seed.consents[0]
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+
+        async def outcome(**as_of: str) -> tuple[str, str | None]:
+            answer = (await ask(harness, question(harness, consent.client, **({"as_of": as_of} if as_of else {})))).json()
+            return answer["decisions"][0]["outcome"], answer["decisions"][0]["reason"]
+
+        moments = [instant(harness.clock.now())]
+        harness.clock.forward(hours=1)
+        token = own_token(harness, consent.client)
+        resource = consent_resource(harness.seed, consent)
+        resource["provision"]["period"] = {"start": moments[0], "end": instant(harness.clock.now() + timedelta(hours=5))}
+        given = await harness.call("POST", "/fhir/Consent", party=PORTAL, token=token, json=resource)
+        harness.clock.forward(hours=1)
+        moments.append(instant(harness.clock.now()))
+        harness.clock.forward(hours=1)
+        path = f"/fhir/Consent/{given.json()['id']}"
+        token = own_token(harness, consent.client)
+        await harness.call("PUT", path, party=PORTAL, token=token, json=given.json() | {"status": "inactive"})
+        harness.clock.forward(hours=6)
+        assert await outcome() == ("deny", "consent_withdrawn")
+        assert await outcome(valid=moments[0]) == ("deny", "no_consent")  # it was not yet registered
+        assert await outcome(valid=moments[1]) == ("permit", None)
+        assert await outcome(valid=moments[0], known=moments[1]) == ("permit", None)  # registered later, about then
+        assert await outcome(valid=instant(harness.clock.now()), known=moments[1]) == ("deny", "consent_expired")
+        assert await outcome(valid=moments[1], known=instant(harness.clock.now())) == ("deny", "consent_withdrawn")
+        wrong: list[Any] = [
+            {},
+            {"valid": "x"},
+            {"valid": "9998"},
+            {"valid": moments[0], "known": "9998"},
+            {"at": moments[0]},
+            [],
+            "x",
+        ]
+        for as_of in wrong:
+            answer = await ask(harness, question(harness, consent.client, as_of=as_of))
+            assert answer.headers["X-Reason"] == "invalid_request", as_of
+        events = [
+            each for each in await harness.logged() if each["subtype"][0]["code"] == "AuthZ-Consent" and each["outcome"] == "0"
+        ]
+    assert all("as known at" in json.dumps(event) for event in events)
+    assert len(events) == 5
 
 
 @pytest.mark.anyio
@@ -178,7 +228,8 @@ async def test_the_event_of_a_decision(harness: Harness) -> None:
     for event in events:
         assert not validate(event)
         whats = [entity["what"] for entity in event["entity"] if "what" in entity]
-        assert {"reference": f"Consent/{given.json()['id']}"} in whats
+        weighed = event["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+        assert ({"reference": f"Consent/{given.json()['id']}"} in whats) == weighed
         assert [what["identifier"]["value"] for what in whats if what.get("type") == "Patient"] == [consent.client]
         assert json.dumps(event).count(consent.client) == 1
 

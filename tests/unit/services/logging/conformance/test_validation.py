@@ -170,6 +170,14 @@ async def test_in_a_batch_each_entry_has_its_own_report(logbook: Logbook) -> Non
     assert set(ids(await logbook.get("?date=ge2026-01-01"))) == {"good", "claiming", "bare"}
 
 
+async def test_of_thousands_of_faults_the_first_are_told(logbook: Logbook) -> None:
+    agents = [agent | {"policy": ["x"] * 30_000} for agent in EXAMPLES["IHE.BasicAudit.OAUTHaccessTokenUse.Minimal"]["agent"]]
+    claims = [f"{CANONICAL}{name}" for name in EXAMPLES]
+    outcome = (await validate(logbook, GOOD | {"agent": agents, "meta": {"profile": claims}})).json()
+    assert 100 < sum(issue["severity"] == "error" for issue in outcome["issue"]) <= 100 * len(claims)
+    assert len(json.dumps(outcome)) < 1 << 20
+
+
 async def test_an_event_too_large_to_judge_is_taken_but_not_strictly(logbook: Logbook) -> None:
     agents = [{"who": {"identifier": {"system": URA_SYSTEM, "value": URA[HOME]}}, "requestor": False}] * 600
     large = GOOD | {"id": "large", "agent": [*GOOD["agent"], *agents]}

@@ -1,0 +1,67 @@
+"""Answering a question from the register: what is stored of the client, decided by category, and told in the audit event."""
+
+from dataclasses import dataclass
+
+from proeftuin.access.admission import Admission
+from proeftuin.audit.record import MINOR_FAILURE, NO_CONSENT_ON_FILE, SERIOUS_FAILURE
+from proeftuin.clock import instant
+from proeftuin.tokens.access_token import Person
+from services.consent import store
+from services.consent.decisions import DENY, NO_DECISION, Decision, Question, decide
+from services.consent.model import read_consent
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The two moments of a question about the past, as UTC instants: what held at `valid`, as the register knew it at `known`."""
+
+    valid: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who asks: the acting person, and under a mandate the person who is responsible; neither where a system asks."""
+
+    person: Person | None = None
+    responsible: Person | None = None
+
+
+async def answer(
+    admission: Admission,
+    index_key: bytes,
+    patient: str,
+    question: Question,
+    categories: list[str],
+    acting: Acting,
+    as_of: AsOf | None = None,
+) -> list[Decision]:
+    """Decide on each category about the client `patient` (BSN), now or `as_of`; nothing is cached.
+
+    The event tells the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), 4 where nothing is decided, and the
+    consents that were weighed. A question about the past is no decision.
+    """
+    record = admission.record
+    record.patients, record.purpose = [patient], question.purpose
+    record.person, record.responsible = acting.person or record.person, acting.responsible
+    record.details["category"] = " ".join(categories)
+    token = store.patient_token(index_key, patient)
+    database = admission.tenant.database
+    if as_of is None:
+        moment = instant(admission.tenant.clock.now())
+        resources = await database.read(store.of_patient, token)
+    else:
+        moment = as_of.valid
+        resources = await database.read(store.known_at, token, as_of.known)
+        record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
+    consents = [read_consent(resource, patient) for resource in resources]
+    decisions = [decide(question, category, consents, moment) for category in categories]
+    weighed = {each.consent.id for decision in decisions for each in decision.evaluated}
+    record.consents = [f"Consent/{consent}" for consent in sorted(weighed)] or [NO_CONSENT_ON_FILE]
+    record.details["decision"] = " ".join(f"{decision.category}={decision.outcome}" for decision in decisions)
+    for outcome, failure in ((DENY, SERIOUS_FAILURE), (NO_DECISION, MINOR_FAILURE)):
+        reason = next((decision.reason for decision in decisions if decision.outcome == outcome), None)
+        if reason is not None and as_of is None:
+            record.refuse(reason, record.details["decision"], failure)
+            break
+    return decisions
