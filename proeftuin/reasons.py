@@ -388,6 +388,9 @@ UPSTREAM = Reason(
 CHECKPOINT_UNSIGNED = Reason(
     "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."
 )
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
+)
 CHECKPOINT_STALE = Reason(
     "checkpoint_stale", 409, "invalid_request", "conflict", "Start the consistency proof from the size that the answer names."
 )
@@ -425,6 +428,3 @@ def page() -> str:
 
 if __name__ == "__main__":
     print(page())  # noqa: T201 - it is the output of the command
-THROTTLED = Reason(
-    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
-)
