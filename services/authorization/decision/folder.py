@@ -56,14 +56,16 @@ class Loaded:
             for rule in {line.split()[0] for line in text.splitlines() if " contains " in line}:
                 self._rules[f"{package}.{rule}"] = self._interpreter.build(f"data.{package}.{rule}")
 
-    def evaluate(self, package: str, rule: str, facts: dict[str, Any]) -> list[Any]:
-        """Return what the set `rule` of `package` contains for these facts; one that there is not contains nothing.
+    def evaluate(self, package: str, rule: str, facts: dict[str, Any], *, optional: bool = False) -> list[Any]:
+        """Return what the set `rule` of `package` contains for these facts; an `optional` one that there is not, nothing.
 
         Raises Unevaluable.
         """
         compiled = self._rules.get(f"{package}.{rule}")
         if compiled is None:
-            return []
+            if optional:
+                return []
+            raise Unevaluable(f"there is no {package}.{rule}")
         try:
             self._interpreter.set_input(facts)
             found = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]

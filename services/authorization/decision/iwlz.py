@@ -128,7 +128,7 @@ class Decisions:
         }  # fmt: skip
         package = f"iwlz.{operation.lower()}"
         try:
-            needs = loaded.evaluate(package, "needs", facts)
+            needs = loaded.evaluate(package, "needs", facts, optional=True)
             unanswered = NOT_ASKED if needs and not look_up else await self._look_up(needs, facts, settings["provider_quantifier"])
             failed: list[dict[str, Any]] = loaded.evaluate(package, "failed", facts)
         except Unevaluable as fault:

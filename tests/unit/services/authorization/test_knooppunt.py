@@ -1,5 +1,6 @@
 """The knooppunt's policies: each opens what it must, and says why it does not open the rest."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from proeftuin.fhir.interaction import UnknownInteractionError, read
 from proeftuin.reasons import CONSENT_UNAVAILABLE, NO_CONSENT, Refused
-from services.authorization.decision.knooppunt import KnooppuntDecisions
+from services.authorization.decision.knooppunt import FOLDER, KnooppuntDecisions
 from tests.unit.services.authorization.iwlz_network import NETWORK, ZA, Network
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +116,13 @@ async def test_why_there_is_no_consent_is_told_apart(consent: Any, code: str, re
 async def test_one_policy_that_allows_is_enough_and_the_rest_is_not_looked_at() -> None:
     answer = await KnooppuntDecisions(permit).decide(asked("pzp_gf mcsd_query bgz", "GET", "Organization"))
     assert (answer["allow"], list(answer["policies"])) == (True, ["bgz", "mcsd_query"])
+
+
+async def test_without_its_rules_a_policy_opens_nothing(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "policies", ignore=shutil.ignore_patterns("*.rego"))
+    decisions = KnooppuntDecisions(permit, tmp_path / "policies")
+    answer = await decisions.decide(asked("mcsd_query", "GET", "Organization"))
+    assert [each["code"] for each in answer["policies"]["mcsd_query"]["reasons"]] == ["internal_error"]
 
 
 async def test_the_decision_point_is_for_the_enforcement_points_of_the_party(tmp_path: Path) -> None:
