@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import authorization, log
+from benchmarks import authorization, intake, log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -36,7 +36,9 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
 - *grants*: the store of an authorization server by itself, in rounds. *oidc-provider* is npm's, with the same grant (client
   credentials, mTLS, a bound ES256 JWT), where node is installed; ours stores grant and audit event durably before it answers.
-- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled.
+- *log over mTLS*: a log in a process of its own, against one that gives each event a commit of its own, in turns; and an event
+  against the bare guarded route and one durable insert of the same document, interleaved call by call (benchmarks/intake.py).
+- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled. It takes 8 GB for a while.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 
 | ratio | median | least | most |
@@ -230,6 +232,7 @@ def main() -> None:
         finally:
             running.stop(home)
         of_grants, figures_of_grants = authorization.measure(Path(folder))
+        over_mtls, figures_over_mtls = intake.measure(Path(folder))
         of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
@@ -238,7 +241,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
-        *(row(name, values) for name, values in (of_other | of_grants | of_log).items()),
+        *(row(name, values) for name, values in (over_mtls | of_other | of_grants | of_log).items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -249,6 +252,7 @@ def main() -> None:
         **figures,
         **figures_of_other,
         **figures_of_grants,
+        **figures_over_mtls,
         **figures_of_log,
     }
     page = PAGE.format(

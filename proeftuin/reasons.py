@@ -5,6 +5,7 @@ the code and the remedy are the same in all of them, in the audit event and in d
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 CATALOGUE: dict[str, "Reason"] = {}
 
@@ -30,14 +31,34 @@ class Reason:
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an outcome of the network, not an error of the program
-    """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data."""
+    """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data.
 
-    def __init__(self, reason: Reason, detail: str, *, headers: dict[str, str] | None = None, status: int | None = None) -> None:
+    `oauth` and `status` are another than the reason's where a specification gives the same thing two names, or two statuses.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        status: int | None = None,
+        oauth: str | None = None,
+    ) -> None:
         super().__init__(f"{reason.code}: {detail}")
         self.reason = reason
         self.detail = detail
         self.headers = headers or {}
-        self.status = status or reason.status  # another than the reason's where a specification gives the same error two
+        self.status = status or reason.status
+        self.oauth = oauth or reason.oauth
+
+
+class Unmatched(Refused):
+    """A refusal with an `explanation`: for each input descriptor every candidate, and why it did not match."""
+
+    def __init__(self, reason: Reason, detail: str, explanation: list[dict[str, Any]], *, oauth: str | None = None) -> None:
+        super().__init__(reason, detail, oauth=oauth)
+        self.explanation = explanation
 
 
 # who is it: certificate
@@ -322,6 +343,105 @@ CONSENT_UNAVAILABLE = Reason(
     "No decision could be had from consent, and without it nothing is given; try again later.",
 )
 
+# credentials and presentations
+PRESENTATION_MALFORMED = Reason(
+    "presentation_malformed",
+    400,
+    "invalid_request",
+    "structure",
+    "Send the presentation as a JWT (VC data model 1.1 §6.3.1): typ JWT, kid a DID URL, iss, sub, jti, aud, nbf, exp, nonce, vp.",
+)
+PRESENTATION_VALIDITY = Reason(
+    "presentation_validity",
+    400,
+    "invalid_request",
+    "expired",
+    "Make a presentation for this request: nbf now, exp 5 seconds later.",
+)
+PRESENTATION_SIGNER = Reason(
+    "presentation_signer",
+    400,
+    "invalid_request",
+    "security",
+    "Sign the presentation with a key of the DID to which every credential in it was issued.",
+)
+PRESENTATION_AUDIENCE = Reason(
+    "presentation_audience", 400, "invalid_request", "security", "Put the issuer identifier of this authorization server in aud."
+)
+PRESENTATION_NONCE = Reason("presentation_nonce", 400, "invalid_request", "required", "Put a fresh nonce in the presentation.")
+PRESENTATION_REPLAYED = Reason(
+    "presentation_replayed", 400, "invalid_request", "duplicate", "Make a new presentation with a fresh nonce for each request."
+)
+PRESENTATION_SIGNATURE = Reason(
+    "presentation_signature",
+    400,
+    "invalid_request",
+    "security",
+    "Sign with the key that the DID document lists under assertionMethod, with an algorithm that fits it.",
+)
+PRESENTATION_BINDING = Reason(
+    "presentation_binding",
+    400,
+    "invalid_request",
+    "security",
+    "The presentations must belong together: the same value in every constraint field with the same id.",
+)
+SUBMISSION_INVALID = Reason(
+    "submission_invalid",
+    400,
+    "invalid_request",
+    "invalid",
+    "Send a presentation_submission (DIF PEX v2 §6) that maps every required input descriptor; the explanation names which.",
+)
+DEFINITION_INVALID = Reason(
+    "definition_invalid", 400, "invalid_presentation_definition_uri", "invalid", "Mend the presentation definition (DIF PEX v2 §5)."
+)
+CREDENTIAL_MALFORMED = Reason(
+    "credential_malformed",
+    400,
+    "invalid_request",
+    "structure",
+    "Send the credential as its issuer gave it (jwt_vc, VC 1.1 §6.3.1).",
+)
+CREDENTIAL_SIGNATURE = Reason(
+    "credential_signature",
+    400,
+    "invalid_request",
+    "security",
+    "Ask the issuer for the credential again; its signature does not hold.",
+)
+CREDENTIAL_EXPIRED = Reason("credential_expired", 400, "invalid_request", "expired", "Ask the issuer for a new credential.")
+CREDENTIAL_REVOKED = Reason(
+    "credential_revoked",
+    400,
+    "invalid_request",
+    "security",
+    "The issuer revoked this credential; ask for one if the ground exists.",
+)
+CREDENTIAL_STATUS = Reason(
+    "credential_status",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "The status list of the credential gives no answer, and without it nothing is given; try again later.",
+)
+CREDENTIAL_SHAPE = Reason(
+    "credential_shape", 400, "invalid_request", "invariant", "Give the credential the content that its type prescribes."
+)
+CREDENTIAL_MISSING = Reason(
+    "credential_missing", 412, "invalid_request", "not-found", "Load the credential that is asked for into the wallet first."
+)
+ISSUANCE_NOT_ALLOWED = Reason(
+    "issuance_not_allowed", 403, "access_denied", "forbidden", "Issue only what issuance.toml lets this kind of party issue."
+)
+DID_UNRESOLVABLE = Reason(
+    "did_unresolvable",
+    400,
+    "invalid_request",
+    "not-found",
+    "Publish the DID document where the DID says (did:web), or send the chain that did:x509 names.",
+)
+
 # what is asked
 CONTENT_TYPE = Reason("content_type", 415, "invalid_request", "not-supported", "Send the media type that the contract names.")
 NOT_ACCEPTABLE = Reason(
@@ -381,15 +501,22 @@ PROFILE_UNKNOWN = Reason(
 OVERLOADED = Reason(
     "overloaded", 503, "temporarily_unavailable", "throttled", "Wait for as long as Retry-After says, then send it again."
 )
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
+)
 UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
 # the log and its witness
+STANDBY = Reason(
+    "standby",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "Another process writes the log; wait as long as Retry-After says.",
+)
 CHECKPOINT_UNSIGNED = Reason(
     "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."
-)
-THROTTLED = Reason(
-    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
 )
 CHECKPOINT_STALE = Reason(
     "checkpoint_stale", 409, "invalid_request", "conflict", "Start the consistency proof from the size that the answer names."

@@ -92,6 +92,7 @@ class Service:
     wiring: Wiring = field(default_factory=Wiring)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # after the outboxes had their last round
     tenants: dict[str, Tenant] = field(default_factory=dict)
     checks: dict[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)  # components of /health of the service's own
     asks: Sequence[str] = ()  # addresses of the services that this one asks, beside the log and its issuers
@@ -198,6 +199,9 @@ class Service:
             self._warming.cancel()
             for tenant in self.tenants.values():
                 await tenant.courier.stop()
+            for end in self.on_end:
+                await end()
+            for tenant in self.tenants.values():
                 await tenant.client.close()
                 await tenant.database.close()
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class TenantSettings(BaseModel):
     """One party that this instance hosts: `folder` has its `certificate.pem`, `certificate.key` and `keys/`; `database` is a URL.
 
-    `issuer` is the authorization server whose tokens hold here, `datastation` the address of the party's own source.
+    `issuer` is the authorization server whose tokens hold here; `datastation` and `authorization_server` are the party's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,10 +21,11 @@ class TenantSettings(BaseModel):
     folder: Path
     database: str
     datastation: str = ""
+    authorization_server: str = ""
 
 
 class Network(BaseModel):
-    """The base addresses of the national services, as tokens name them."""
+    """The base addresses of the national services, as tokens name them; `registrar` is the DID of who states types of providers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +38,7 @@ class Network(BaseModel):
     issuer: str
     identity_professionals: str
     identity_clients: str
+    registrar: str
 
 
 class Iwlz(BaseModel):

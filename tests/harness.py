@@ -28,6 +28,7 @@ BASE = "https://localhost:8440"
 NETWORK = Network(
     addressing=BASE, localization=BASE, pseudonymisation=BASE, consent=BASE, logging=BASE, witness=BASE,
     issuer=f"{BASE}/oauth2/vws", identity_professionals=f"{BASE}/oauth2/cibg", identity_clients=f"{BASE}/oauth2/vws",
+    registrar="did:web:localhost%3A8440:iam:cibg",
 )  # fmt: skip
 
 

@@ -120,6 +120,22 @@ LOGIN = EventType(
     dcm("110114", "User Authentication"), dcm("110122", "Login"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
+ISSUANCE = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "issue-credential", "display": "Issue verifiable credential"},
+    "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+CREDENTIAL_REVOCATION = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "revoke-credential", "display": "Revoke verifiable credential"},
+    "U", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+HOLDING = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "hold-credential", "display": "Load or remove a credential"},
+    "U", APPLICATION, CUSTODIAN, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+PRESENTATION = EventType(
+    dcm("110114", "User Authentication"), {"system": _PROEFTUIN, "code": "present", "display": "Present verifiable credentials"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
 DECISION = EventType(
     dcm("110113", "Security Alert"),
     {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"},
@@ -158,6 +174,14 @@ AUDIT_LOG_CONFIGURED = EventType(
 ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
     "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED, about="audit log",
+)  # fmt: skip
+ARCHIVE = EventType(  # of a year of the log itself
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "archive"},
+    "C", APPLICATION, CUSTODIAN, AUTHOR,
+)  # fmt: skip
+EXPORT = EventType(  # of a party's own events, out of the log
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "extract"},
+    "R", DESTINATION, SOURCE, RECIPIENT,
 )  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT

@@ -15,6 +15,7 @@ from proeftuin import parties
 from proeftuin.parties import Party, Seed
 from proeftuin.pki.authority import Authority
 from proeftuin.pki.export import export_pkcs12
+from proeftuin.pki.profiles import KeyType
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
 from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
@@ -163,6 +164,8 @@ class Home:
             tenant_folder = folder / "tenants" / party
             self._certify(seed.party(party), tenant_folder, "certificate")
             care = seed.party(party).is_care_provider
+            if care and instance.service == "wallet":
+                self._certify(seed.party(party), tenant_folder, "x509", key_type="rsa2048")  # signs X509Credentials (RFC023: RSA)
             database = f"sqlite:///tenants/{party}/{instance.service}.sqlite"
             if database_server:
                 password = secret(tenant_folder / "keys" / "database.password", lambda: secrets.token_urlsafe(24).encode())
@@ -176,6 +179,7 @@ class Home:
                     folder=Path("tenants") / party,
                     database=database,
                     datastation=layout.datastation(party) if care else "",
+                    authorization_server=layout.issuer(party) if care else "",
                 )
             )
         settings = ServiceSettings(
@@ -198,7 +202,9 @@ class Home:
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
 
-    def _certify(self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",)) -> bool:
+    def _certify(
+        self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",), key_type: KeyType = "p256"
+    ) -> bool:
         """Issue a certificate unless a good one is there; returns whether it did."""
         path = folder / f"{name}.pem"
         if path.exists() and (folder / f"{name}.key").exists():
@@ -206,7 +212,7 @@ class Home:
             revoked = {entry.serial for entry in self.authority.index() if entry.revoked}
             if leaf.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE and leaf.serial_number not in revoked:
                 return False
-        self.authority.issue(party, folder=folder, name=name, dns=dns)
+        self.authority.issue(party, folder=folder, name=name, dns=dns, key_type=key_type)
         return True
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proeftuin.clock import Clock
 from proeftuin.identifiers import BSN_SYSTEM
@@ -25,6 +26,7 @@ from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import ALGORITHM, SigningKeys
 
 MEDIA_TYPE = "at+jwt"
+KEPT = 1000  # verified tokens
 MAX_LENGTH = 8192  # characters; a longer header is not a token of ours
 
 
@@ -140,24 +142,9 @@ def issue(keys: SigningKeys, issuer: str, grant: Grant, clock: Clock) -> AccessT
     return AccessToken(issuer, grant, jti, now, start + grant.lifetime, keys.sign(own | claims, typ=MEDIA_TYPE))
 
 
-OWN_CLAIMS = frozenset(
-    {
-        "iss",
-        "sub",
-        "client_id",
-        "aud",
-        "scope",
-        "iat",
-        "nbf",
-        "exp",
-        "jti",
-        "cnf",
-        "act",
-        "extensions",
-        "active",
-        "token_type",
-    }
-)  # fmt: skip - those of a token and of what introspection says of it
+OWN_CLAIMS = frozenset(  # of a token, and of what introspection says of it
+    ["iss", "sub", "client_id", "aud", "scope", "iat", "nbf", "exp", "jti", "cnf", "act", "extensions", "active", "token_type"]
+)
 
 
 def act_claim(grant: Grant) -> dict[str, Any] | None:
@@ -168,6 +155,15 @@ def act_claim(grant: Grant) -> dict[str, Any] | None:
     return act
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token of which the signature was verified with this key."""
+
+    kid: str
+    key: ec.EllipticCurvePublicKey
+    token: AccessToken
+
+
 class TokenVerifier:
     """Verifies access tokens for one audience from the issuers that it trusts."""
 
@@ -175,25 +171,30 @@ class TokenVerifier:
         self._issuers = dict(issuers)
         self._audience = audience
         self._clock = clock
+        self._known: dict[str, _Known] = {}
 
     async def verify(self, raw: str, peer: Peer, key: str | None = None) -> AccessToken:
         """Return the token when form, issuer, signature, audience, time and binding all hold.
 
         It is bound to the certificate of `peer`, or to the key with thumbprint `key` of which the caller gave proof (RFC 9449).
-        The cheap checks come first. Raises Refused with the first check that fails.
+        The cheap checks come first. Raises Refused with the first check that fails. A token that was verified before is not decoded
+        again while its issuer has the same key; its audience, time and binding are looked at each time.
         """
-        header, claims = _decode_unverified(raw)
-        source = self._issuers.get(str(claims.get("iss")))
+        known = self._known.get(raw)
+        if known is None:
+            header, claims = _decode_unverified(raw)
+            issuer, kid = str(claims.get("iss")), str(header.get("kid"))
+        else:
+            issuer, kid = known.token.issuer, known.kid
+        source = self._issuers.get(issuer)
         if source is None:
             raise Refused(TOKEN_ISSUER, "the token's issuer is not the one this service trusts")
-        signed_with = await source.key(str(header.get("kid")))
-        if signed_with is None:
+        signer = await source.key(kid)
+        if signer is None:
             raise Refused(TOKEN_SIGNATURE, "the issuer has no key with the token's kid")
-        try:
-            jwt.decode(raw, signed_with, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
-        except jwt.InvalidTokenError as error:
-            raise Refused(TOKEN_SIGNATURE, "the signature does not verify") from error
-        token = _parse(raw, claims)
+        if known is None or known.key != signer:
+            known = self._verified(raw, kid, signer)
+        token = known.token
         if token.grant.audience != self._audience:
             raise Refused(TOKEN_AUDIENCE, f"the token is for {token.grant.audience}, this is {self._audience}")
         now = self._clock.now().timestamp()
@@ -203,6 +204,17 @@ class TokenVerifier:
             raise Refused(TOKEN_NOT_YET, f"the token holds from {token.grant.not_before} on")
         check_binding(token.grant.confirmation, peer, key)
         return token
+
+    def _verified(self, raw: str, kid: str, key: ec.EllipticCurvePublicKey) -> _Known:
+        try:
+            jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+        except jwt.InvalidTokenError as error:
+            raise Refused(TOKEN_SIGNATURE, "the signature does not verify") from error
+        _, claims = _decode_unverified(raw)
+        if len(self._known) >= KEPT:
+            del self._known[next(iter(self._known))]  # the oldest
+        known = self._known[raw] = _Known(kid, key, _parse(raw, claims))
+        return known
 
 
 def check_binding(confirmation: Confirmation, peer: Peer, key: str | None) -> None:

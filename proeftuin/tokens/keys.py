@@ -19,10 +19,11 @@ RETIRED = 3600  # seconds; no token and no identity statement lives longer
 class SigningKeys:
     """The keys in `folder` (`<microseconds>.pem`, mode 0600); read again when the folder changes, so rotation needs no restart.
 
-    The newest signs. An older one verifies for RETIRED seconds after the next one came: as long as anything that it signed lives.
+    The newest signs. An older one verifies for `retired` seconds after the next one came: as long as anything that it signed lives.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, retired: float = RETIRED) -> None:
+        self._retired = retired
         self._folder = folder
         self._clock = clock
         self._stamp = -1
@@ -50,10 +51,14 @@ class SigningKeys:
         self._refresh()
         return self._private[-1][0]
 
-    def sign(self, claims: dict[str, Any], *, typ: str) -> str:
-        """Return `claims` as a compact JWS of media type `typ` (RFC 8725 §3.11), signed with the newest key."""
+    def sign(self, claims: dict[str, Any], *, typ: str, controller: str = "") -> str:
+        """Return `claims` as a compact JWS of media type `typ` (RFC 8725 §3.11), signed with the newest key.
+
+        With a `controller` (a DID) the kid is the DID URL of the key.
+        """
         self._refresh()
         kid, key, _ = self._private[-1]
+        kid = f"{controller}#{kid}" if controller else kid
         return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": kid, "typ": typ})
 
     def jwks(self) -> dict[str, Any]:
@@ -72,7 +77,7 @@ class SigningKeys:
     def _files(self) -> list[tuple[Path, float]]:
         """The files of the keys, oldest first, and when each retires (seconds since 1970)."""
         paths = sorted(self._folder.glob("*.pem"))
-        followed = [int(path.stem) / 1_000_000 + RETIRED for path in paths[1:]]
+        followed = [int(path.stem) / 1_000_000 + self._retired for path in paths[1:]]
         return list(zip(paths, [*followed, float("inf")], strict=False))
 
     def _refresh(self) -> None:

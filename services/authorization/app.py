@@ -3,6 +3,7 @@
 import asyncio
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from fastapi import APIRouter, FastAPI
 
 from proeftuin import consent_question, parties
 from proeftuin.access.rendering import oauth
+from proeftuin.credentials import did_x509
+from proeftuin.credentials.dids import Resolver
+from proeftuin.credentials.status import StatusChecker, StatusRef
+from proeftuin.credentials.verifier import Verifier
 from proeftuin.identifiers import URA_SYSTEM
-from proeftuin.reasons import NO_CONSENT, UNKNOWN_CLIENT, Refused
+from proeftuin.reasons import CREDENTIAL_REVOKED, NO_CONSENT, UNKNOWN_CLIENT, Refused
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings, TenantSettings
 from proeftuin.storage.secrets import secret
 from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.issuers import KeySource, OwnKeys, RemoteKeys
 from proeftuin.tokens.keys import SigningKeys
-from services.authorization import people, policies, store
+from services.authorization import people, policies, profiles, store
 from services.authorization.api import (
     authorization_code,
     authorize,
@@ -30,12 +35,14 @@ from services.authorization.api import (
     introspection,
     iwlz_pep,
     iwlz_token,
+    jwt_bearer,
     login,
     metadata,
     pdp,
     revocation,
     token,
     token_exchange,
+    vp_token,
 )
 from services.authorization.clients import Clients
 from services.authorization.decision.evaluation import Evaluator
@@ -43,7 +50,7 @@ from services.authorization.decision.iwlz import Decisions
 from services.authorization.decision.knooppunt import KnooppuntDecisions, Permits
 from services.authorization.decision.pip import Bemiddelingsregister
 from services.authorization.decision.questions import QuestionDecisions
-from services.authorization.grants import CERTIFICATE, MANDATE
+from services.authorization.grants import CERTIFICATE, CREDENTIAL, MANDATE
 from services.authorization.issuer import DAY, Issuer
 from services.authorization.iwlz.mandates import Mandates
 from services.authorization.iwlz.point import Point
@@ -63,6 +70,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         tenant.issuer: SigningKeys(service.tenants[tenant.party].secrets / "signing", service.clock) for tenant in settings.tenants
     }
     issuers = {tenant.party: _issuer(service, tenant, keys, rules) for tenant in settings.tenants}
+    presentations = Presentations(service, issuers)
     if service.wiring.key_source is None:  # its own tokens, for userinfo and the client's grants: no need to ask itself over TLS
         for issuer in issuers.values():
             own = {issuer.url: OwnKeys(issuer.keys)}
@@ -72,6 +80,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         client_credentials.GRANT_TYPE: client_credentials.read,
         token_exchange.GRANT_TYPE: token_exchange.read,
         authorization_code.GRANT_TYPE: authorization_code.door(seed),
+        vp_token.GRANT_TYPE: vp_token.door(presentations.profiles, presentations.verifiers, presentations.resolvers),
+        jwt_bearer.GRANT_TYPE: jwt_bearer.door(presentations.profiles, presentations.verifiers),
     }
     point = _iwlz(service, issuers)
     consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
@@ -81,6 +91,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         [
             metadata.router(issuers, doors),
             token.router(issuers, doors, clients),
+            vp_token.router(issuers, presentations.profiles),
             introspection.router(issuers),
             revocation.router(issuers),
             grants.router(issuers, consent_party),
@@ -131,6 +142,36 @@ def _permits(service: Service, issuer: Issuer) -> Permits:
         await consent_question.ask(issuer.tenant, issuer.consent, bsn, user, None, [kind], "TREAT")
 
     return permits
+
+
+class Presentations:
+    """What the doors of presentations need, for each party: profiles, verifiers and resolvers; grants die with credentials."""
+
+    def __init__(self, service: Service, issuers: dict[str, Issuer]) -> None:
+        network = service.settings.network
+        loaded = profiles.load({
+            "uzi_ca": did_x509.fingerprint(service.trust.issuing("uzi")), "registrar": network.registrar,
+            "professionals": network.identity_professionals,
+        })  # fmt: skip
+        self.profiles = {party: loaded.of(issuer.policies.scopes) for party, issuer in issuers.items()}
+        self.verifiers: dict[str, Verifier] = {}
+        self.resolvers: dict[str, Resolver] = {}
+        for party, issuer in issuers.items():
+            client = issuer.tenant.client
+            resolver = self.resolvers[party] = Resolver(client, service.trust, service.clock)
+            checker = StatusChecker(resolver, client, service.clock)
+            self.verifiers[party] = Verifier(resolver, checker, service.trust, service.clock, issuer.identity_providers)
+            issuer.holds[CREDENTIAL] = partial(self._not_revoked, checker)
+
+    @staticmethod
+    async def _not_revoked(checker: StatusChecker, name: str) -> bool:
+        try:
+            await checker.check(StatusRef.of(name))
+        except Refused as refused:
+            if refused.reason is CREDENTIAL_REVOKED:
+                return False
+            raise
+        return True
 
 
 def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningKeys], rules: list[policies.ScopePolicy]) -> Issuer:

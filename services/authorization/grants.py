@@ -13,8 +13,8 @@ GRANT, CONSENT, CREDENTIAL, MANDATE, CERTIFICATE, CODE = "grant", "consent", "cr
 class Ground(NamedTuple):
     """Something that a grant stands on, and with which it dies.
 
-    `kind` is one of those above. `id` names it: of a grant its jti, of a consent "Consent/<id>", of a credential its id (the `id`
-    or `jti` of a verifiable credential), of a mandate what its register calls it, of a certificate `Peer.certificate_id`, of an
+    `kind` is one of those above. `id` names it: of a grant its jti, of a consent "Consent/<id>", of a credential where its status
+    stands (`StatusRef.name`), of a mandate what its register calls it, of a certificate `Peer.certificate_id`, of an
     authorization code its digest.
     """
 

@@ -11,6 +11,7 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from proeftuin.audit import events
 from proeftuin.audit.events import EventType
+from proeftuin.credentials import credential
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.reasons import CERTIFICATE_EXPIRED
 from proeftuin.sandbox.seeding import consent_resource
@@ -33,6 +34,8 @@ from tests.unit.services.localization import test_lists as lists
 from tests.unit.services.logging import test_retention as retention
 from tests.unit.services.logging.logbook import Logbook, event
 from tests.unit.services.pseudonymisation import test_evaluate as evaluations
+from tests.unit.services.wallet import test_wallet as wallets_test
+from tests.unit.services.wallet.test_wallet import Wallets
 
 Events = list[dict[str, Any]]
 CANONICAL = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE."
@@ -135,6 +138,8 @@ async def authorizing(path: Path) -> Events:
         for token, party in ((given, HOSPITAL), (own, tokens.PORTAL)):
             await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": token})
             await harness.call("POST", "/oauth2/vws/revoke", party=party, data={"token": token})
+        await harness.call("GET", "/oauth2/vws/grants", party=HOSPITAL)
+        await harness.call("POST", "/oauth2/vws/keys", party="vws")
         found = await harness.logged()
         assert statement not in json.dumps(found)
         return found
@@ -169,7 +174,18 @@ async def logging(path: Path) -> Events:
         return [*await book.logged(), erasure]
 
 
-SCENES: tuple[Scene, ...] = (addressing, localizing, evaluating, consenting, notifying, authorizing, giving, logging)
+async def keeping(path: Path) -> Events:
+    wallets = Wallets(path)
+    async with wallets.running(wallets.app):
+        kind = credential.read(await wallets.provided()).id.rpartition("#")[2]
+        await wallets.send("POST", wallets_test.HOSPITAL, "holder/vp", {"audience": BASE, "types": ["X509Credential"]})
+        await wallets.send("DELETE", wallets_test.HOSPITAL, f"holder/vc/{kind}")
+        await wallets.send("DELETE", wallets_test.REGISTER, f"issuer/vc/{kind}")
+        await wallets.issue(wallets_test.HOSPITAL, "Anything", {})
+        return await wallets.logged()
+
+
+SCENES: tuple[Scene, ...] = (addressing, localizing, evaluating, consenting, notifying, authorizing, giving, logging, keeping)
 KINDS = {name: kind for name, kind in vars(events).items() if isinstance(kind, EventType)}
 
 

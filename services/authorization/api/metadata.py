@@ -13,7 +13,7 @@ from proeftuin.audit.events import KEY_ROTATION
 from proeftuin.tokens import dpop
 from proeftuin.tokens.keys import ALGORITHM
 from services.authorization import details
-from services.authorization.api import authorization_code
+from services.authorization.api import authorization_code, jwt_bearer, vp_token
 from services.authorization.authentication import METHODS
 from services.authorization.clients import ALGORITHMS
 from services.authorization.issuer import Issuer
@@ -30,6 +30,12 @@ def router(issuers: dict[str, Issuer], grant_types: Iterable[str]) -> APIRouter:
     @require()
     async def metadata(admission: Admitted, party: str) -> Response:  # noqa: ARG001 - every handler is admitted
         """Metadata of the party's issuer."""
+        return json_response(document(issuers[party], offered), headers=CACHED)
+
+    @routes.get("/oauth2/{party}/.well-known/oauth-authorization-server")
+    @require()
+    async def appended(admission: Admitted, party: str) -> Response:  # noqa: ARG001 - every handler is admitted
+        """The same, where a client looks that puts the well-known part after the issuer."""
         return json_response(document(issuers[party], offered), headers=CACHED)
 
     @routes.get("/oauth2/{party}/.well-known/openid-configuration")
@@ -64,7 +70,7 @@ def document(issuer: Issuer, grant_types: list[str]) -> dict[str, object]:
         "jwks_uri": f"{url}/jwks",
         "introspection_endpoint": f"{url}/introspect",
         "revocation_endpoint": f"{url}/revoke",
-        "grant_types_supported": [each for each in grant_types if issuer.logs_in or each != authorization_code.GRANT_TYPE],
+        "grant_types_supported": [each for each in grant_types if _offers(issuer, each)],
         "response_types_supported": ["code"] if issuer.logs_in else [],
         "scopes_supported": sorted(issuer.policies.scopes),
         "tls_client_certificate_bound_access_tokens": True,
@@ -82,6 +88,8 @@ def document(issuer: Issuer, grant_types: list[str]) -> dict[str, object]:
     for endpoint, methods in (("token", METHODS), ("introspection", METHODS[:1]), ("revocation", METHODS[:1])):
         content[f"{endpoint}_endpoint_auth_methods_supported"] = methods
     content["token_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    if issuer.own_resource:
+        content |= vp_token.metadata(issuer)
     if issuer.logs_in:
         content |= {
             "authorization_endpoint": f"{url}/authorize",
@@ -96,3 +104,10 @@ def document(issuer: Issuer, grant_types: list[str]) -> dict[str, object]:
             "prompt_values_supported": ["login"],
         }
     return content
+
+
+def _offers(issuer: Issuer, grant_type: str) -> bool:
+    """Persons log in at some issuers; at those of a source organisations present credentials."""
+    if grant_type == authorization_code.GRANT_TYPE:
+        return issuer.logs_in is not None
+    return issuer.own_resource is not None or grant_type not in (vp_token.GRANT_TYPE, jwt_bearer.GRANT_TYPE)

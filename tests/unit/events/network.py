@@ -168,9 +168,9 @@ class Network:
         await holder.close()
 
     async def _erasures(self) -> list[dict[str, Any]]:
-        """What the log's keeper logged of erasures: it stands in the log itself, not in an outbox."""
+        """What the log's keeper logged of erasures and archives: it stands in the log itself, not in an outbox."""
         log = self.services["logging"].operator
-        query = sa.text("SELECT document FROM event WHERE subtype LIKE '%destroy' AND document IS NOT NULL")
+        query = sa.text("SELECT document FROM event WHERE subtype IN ('destroy', 'archive') AND document IS NOT NULL")
         rows = await log.database.read(lambda connection: connection.scalars(query).all())
         return [json.loads(row) for row in rows]
 

@@ -14,7 +14,7 @@ from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, C
 from proeftuin.sandbox.nursing_records import generate
 from services.consent.mitz import notification
 from services.consent.subscriptions import Subscription
-from tests.unit.events import grants
+from tests.unit.events import grants, wallet
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
@@ -85,6 +85,7 @@ class Requests:
         self._witness()
         self._authorization()
         await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
+        wallet.add(self, HOSPITAL, HOLDER)
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)
@@ -388,6 +389,17 @@ class Requests:
             return Request("logboek", "POST", f"{base}/retention/erase", [hop], {"content": {"before": "2021-01-01"}})
 
         self._add_made("logging", "POST", "/retention/erase", erase)
+
+        async def archive() -> Request:  # as the erasure
+            sent = await one()
+            await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
+            hop = Hop(ROUTES["logging"]["POST", "/retention/archive"], "logboek", server)
+            made = {"file": "log.archive", "sha256": "ab" * 32, "year": 2025, "first": 0, "last": 0, "size": 1}
+            return Request("logboek", "POST", f"{base}/retention/archive", [hop], {"content": made})
+
+        self._add_made("logging", "POST", "/retention/archive", archive)
+        self._add("logging", "GET", "/ldv", HOSPITAL, server, f"{base}/ldv?date=ge2026-01-01", token=token)
+        self._add("logging", "POST", "/ldv", HOSPITAL, server, f"{base}/ldv", form=form, token=token)
         paths = {
             "/checkpoint": "", "/checkpoint/witnessed": "", "/key": "", "/tile/{level}/{position:path}": "/tile/0/000.p/1",
             "/proof/inclusion": "/proof/inclusion?index=0&size=1", "/proof/consistency": "/proof/consistency?old=1&new=1",

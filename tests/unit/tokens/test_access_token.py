@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import Refused
+from proeftuin.tokens import access_token
 from proeftuin.tokens.access_token import AccessToken, Confirmation, Grant, Person, TokenVerifier, inspect, issue
 from proeftuin.tokens.issuers import OwnKeys
 from proeftuin.tokens.keys import SigningKeys
@@ -130,3 +131,33 @@ def test_what_its_issuer_signed_in_another_shape_is_refused(claims: dict[str, An
 def test_text_is_no_token(raw: str) -> None:
     assert reason(raw).startswith("token_")
     assert inspect(raw, KEYS) is None
+
+
+def test_a_token_that_was_verified_before_is_held_to_all_that_may_have_changed() -> None:
+    clock = MovableClock()
+    folder = Path(tempfile.mkdtemp()) / "keys"
+    keys = SigningKeys(folder, clock)
+    verifier = TokenVerifier({ISSUER: OwnKeys(keys)}, AUDIENCE, clock)
+    grant = Grant("ura:90000101", AUDIENCE, frozenset({"a"}), Confirmation("x5t#S256", THUMBPRINT), 300)
+    token = issue(keys, ISSUER, grant, clock)
+    assert verify(token.raw, verifier) == verify(token.raw, verifier) == token
+    assert reason(token.raw, verifier, replace(PEER, thumbprint="another")) == "token_binding"
+    assert reason(token.raw[:-4] + "AAAA", verifier) == "token_signature"
+    clock.forward(seconds=300)
+    assert reason(token.raw, verifier) == "token_expired"
+    fresh = issue(keys, ISSUER, grant, clock)
+    verify(fresh.raw, verifier)
+    clock.forward(seconds=1)
+    keys.rotate()
+    min(folder.glob("*.pem")).unlink()  # the key was withdrawn
+    assert reason(fresh.raw, verifier) == "token_signature"
+
+
+def test_only_so_many_verified_tokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_token, "KEPT", 3)
+    verifier = TokenVerifier({ISSUER: OwnKeys(KEYS)}, AUDIENCE, CLOCK)
+    grant = Grant("ura:90000101", AUDIENCE, frozenset({"a"}), Confirmation("x5t#S256", THUMBPRINT), 300)
+    tokens = [issue(KEYS, ISSUER, grant, CLOCK).raw for _ in range(5)]
+    for raw in tokens:
+        verify(raw, verifier)
+    assert list(verifier._known) == tokens[2:]

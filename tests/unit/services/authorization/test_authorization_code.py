@@ -10,7 +10,9 @@ import pytest
 from joserfc import jwk as jose_jwk
 from joserfc import jwt as jose_jwt
 
+from proeftuin.identifiers import UZI_SYSTEM
 from proeftuin.tokens import dpop
+from proeftuin.tokens.access_token import Person
 from services.authorization.app import create_app
 from tests.harness import BASE, PARTIES
 from tests.unit.services.authorization.servers import (
@@ -221,7 +223,9 @@ async def test_userinfo_is_for_a_party_and_on_a_person_that_there_is(servers: Se
     nobody = await servers.forged(HOSPITAL, "cibg", "openid")
     async with servers.running(servers.app):
         answer = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=nobody)
-    assert answer.headers["X-Reason"] == "identity_invalid"
+        gone = await servers.forged(HOSPITAL, "cibg", "openid", person=Person("999999999", UZI_SYSTEM, "30.000", "90000101"))
+        left = await servers.call("GET", "/oauth2/cibg/userinfo", party=HOSPITAL, token=gone)
+    assert answer.headers["X-Reason"] == left.headers["X-Reason"] == "identity_invalid"
 
 
 async def test_metadata_tells_all_of_it(servers: Servers) -> None:

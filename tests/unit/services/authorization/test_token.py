@@ -121,6 +121,7 @@ async def test_who_may_log_whom_in(harness: Harness) -> None:
     other = next(each for each in harness.seed.professionals if each.employer != HOSPITAL)
     assert (await log_in(harness, HOSPITAL, "cibg", professional=other.uzi)).json()["reason"] == "party_mismatch"
     assert (await log_in(harness, HOSPITAL, "vws", client="999910000")).json()["reason"] == "party_mismatch"
+    assert (await log_in(harness, HOSPITAL, "cibg", professional="999999999")).json()["reason"] == "party_mismatch"
     assert (await log_in(harness, PORTAL, "vws", client="999999990")).json()["reason"] == "identity_invalid"
     assert (await log_in(harness, PORTAL, "cibg", client="999910000")).json()["reason"] == "invalid_request"
 
