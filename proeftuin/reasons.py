@@ -499,6 +499,12 @@ PSEUDONYM_REPLAYED = Reason(
 QUESTION_UNKNOWN = Reason(
     "question_unknown", 403, "access_denied", "forbidden", "Ask a validated question, unchanged; the catalogue lists them."
 )
+POLICY_DENIED = Reason(
+    "policy_denied", 403, "access_denied", "forbidden", "Change what each failing rule names; POST the same request to /explain."
+)
+PROFILE_UNKNOWN = Reason(
+    "profile_unknown", 400, "invalid_request", "not-supported", "Name a profile of the network that this server knows."
+)
 OVERLOADED = Reason(
     "overloaded", 503, "temporarily_unavailable", "throttled", "Wait for as long as Retry-After says, then send it again."
 )

@@ -41,6 +41,20 @@ class Network(BaseModel):
     registrar: str
 
 
+class Iwlz(BaseModel):
+    """How the iWlz doors speak: in which `profile`, and whether a caller may name another (a sandbox's convenience, no more).
+
+    `explanations`: errors carry origin, policy and hint. `bemiddelingsregister`: where relations are looked up.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    profile: str = "vecozo-2026-03"
+    profile_by_request: bool = False
+    explanations: bool = True
+    bemiddelingsregister: str = ""
+
+
 class ServiceSettings(BaseModel):
     """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
 
@@ -65,6 +79,7 @@ class ServiceSettings(BaseModel):
     connect_to: dict[str, str] = {}
     clock: Path | None = None
     clients: Path | None = None
+    iwlz: Iwlz = Iwlz()
     tape: Path | None = None
 
 

@@ -86,7 +86,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
                     record.patients = [token.patient]
                 if token.grant.principal is not None:
                     record.details["acts_for"] = token.grant.principal
-            enforcement.check_scope(token, requirement)
+                enforcement.check_scope(token, requirement)
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission

@@ -142,6 +142,10 @@ DECISION = EventType(
     "E", APPLICATION, AUTHORIZER, RECIPIENT, AUTHZ_CONSENT, bearer="client", purpose=None,
     source=SECURITY_SERVER,
 )  # fmt: skip
+POLICY_DECISION = EventType(  # of the decision point, or of the enforcement point that asked it and let through
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "policy-decision", "display": "Policy decision"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT,
+)  # fmt: skip
 EVALUATION = EventType(
     REST,
     {"system": _PROEFTUIN, "code": "evaluate", "display": "Evaluate blinded pseudonym"},

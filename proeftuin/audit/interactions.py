@@ -76,6 +76,7 @@ _OTHERS: tuple[tuple[str, str, EventType | None], ...] = (  # method, end of the
     ("DELETE", "/holder/vc/[^/]+", events.HOLDING),
     ("POST", "/holder/vp", events.PRESENTATION),
     ("POST", "/decisions", events.DECISION),
+    ("POST", "/access/v1/evaluations?|/v1/data/.+|/pdp|/explain|/netwerkmodel/v3/pep", events.POLICY_DECISION),
     ("POST", "/mitz/geslotenautorisatievraag/xacml3", events.DECISION),
     ("POST", "/mitz/openautorisatievraag", events.SEARCH),
     ("POST", "/mitz/check/.+", UNLOGGED),

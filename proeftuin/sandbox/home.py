@@ -18,7 +18,7 @@ from proeftuin.pki.export import export_pkcs12
 from proeftuin.pki.profiles import KeyType
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
-from proeftuin.settings import ServiceSettings, TenantSettings, database_name
+from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
 from proeftuin.storage.roles import provision
 from proeftuin.storage.secrets import secret
 from proeftuin.tape.store import Tape
@@ -196,6 +196,7 @@ class Home:
             tenants=tenants,
             network=layout.network,
             clock=Path("../../shared/clock"),
+            iwlz=Iwlz(profile_by_request=True),
             clients=Path("../../shared/clients") if instance.service == "authorization" else None,
             tape=Path("../../tape.sqlite") if tape else None,
         )

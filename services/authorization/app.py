@@ -5,16 +5,19 @@ import os
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from proeftuin import consent_question, parties
 from proeftuin.access.rendering import oauth
 from proeftuin.credentials import did_x509
 from proeftuin.credentials.dids import Resolver
 from proeftuin.credentials.status import StatusChecker, StatusRef
 from proeftuin.credentials.verifier import Verifier
-from proeftuin.reasons import CREDENTIAL_REVOKED, Refused
+from proeftuin.identifiers import URA_SYSTEM
+from proeftuin.reasons import CREDENTIAL_REVOKED, NO_CONSENT, UNKNOWN_CLIENT, Refused
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings, TenantSettings
 from proeftuin.storage.secrets import secret
@@ -26,19 +29,33 @@ from services.authorization.api import (
     authorization_code,
     authorize,
     client_credentials,
+    decision,
+    evaluation,
     grants,
     introspection,
+    iwlz_pep,
+    iwlz_token,
     jwt_bearer,
     login,
     metadata,
+    pdp,
     revocation,
     token,
     token_exchange,
     vp_token,
 )
 from services.authorization.clients import Clients
-from services.authorization.grants import CERTIFICATE, CREDENTIAL
+from services.authorization.decision.evaluation import Evaluator
+from services.authorization.decision.iwlz import Decisions
+from services.authorization.decision.knooppunt import KnooppuntDecisions, Permits
+from services.authorization.decision.pip import Bemiddelingsregister
+from services.authorization.decision.questions import QuestionDecisions
+from services.authorization.grants import CERTIFICATE, CREDENTIAL, MANDATE
 from services.authorization.issuer import DAY, Issuer
+from services.authorization.iwlz.mandates import Mandates
+from services.authorization.iwlz.point import Point
+from services.authorization.iwlz.scopes import IwlzScopes
+from services.authorization.iwlz.tokens import IwlzTokens
 
 PRUNE, SOME = 60.0, 500  # seconds between two rounds in which old grants are forgotten, and how many at once
 log = structlog.get_logger(__name__)
@@ -66,6 +83,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         vp_token.GRANT_TYPE: vp_token.door(presentations.profiles, presentations.verifiers, presentations.resolvers),
         jwt_bearer.GRANT_TYPE: jwt_bearer.door(presentations.profiles, presentations.verifiers),
     }
+    point = _iwlz(service, issuers)
     consent_party = next((party.client_id for party in seed.parties if party.kind == "toestemmingsregister"), "")
     _prune_in_the_background(service)
     app = service.app(
@@ -80,11 +98,50 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             login.router(issuers, seed, network),
             authorize.router(issuers, clients, seed),
             authorization_code.userinfo(issuers, seed),
+            *point,
         ],
         form=oauth,
     )
     app.state.issuers = issuers
     return app
+
+
+def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
+    """Return the doors of the decision point, and at the national server those of the iWlz network (VECOZO's place in it)."""
+    tenant, settings = service.operator, service.settings.iwlz
+    issuer = issuers[tenant.party.id]
+    decisions = Decisions(service.clock, Bemiddelingsregister(tenant.client.peers, settings.bemiddelingsregister))
+    service.checks["policies"] = decisions.policies.health
+    mandates = Mandates(lambda: decisions.policies.current().documents["mandates"], service.clock)
+    issuer.holds[MANDATE] = mandates.holds
+    tokens = IwlzTokens(tenant.secrets, service.clock)
+    point = Point(decisions, tokens, issuer, settings)
+    fhir = KnooppuntDecisions(_permits(service, issuer))
+    questions = QuestionDecisions()
+    service.checks |= {"fhir policies": fhir.policies.health, "question policies": questions.policies.health}
+    doors = [
+        pdp.router(fhir),
+        decision.router(point),
+        evaluation.router(Evaluator(decisions, fhir, questions, settings.profile), service.settings.base_url),
+    ]
+    if issuer.url == service.settings.network.issuer:
+        doors += [iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates), iwlz_pep.router(point)]
+    return doors
+
+
+def _permits(service: Service, issuer: Issuer) -> Permits:
+    """Return the closed question to consent, where Mitz stands in the knooppunt."""
+
+    async def permits(bsn: str, asked: dict[str, Any]) -> None:
+        ura, kind = asked["subject"]["organization"]["ura"], asked["resource"]["type"]
+        user = service.seed.by_identifier(URA_SYSTEM, ura) if isinstance(ura, str) else None
+        if user is None:
+            raise Refused(UNKNOWN_CLIENT, "organization_ura is no party of this network")
+        if kind not in parties.CATEGORIES:
+            raise Refused(NO_CONSENT, f"consent knows no category {kind}")
+        await consent_question.ask(issuer.tenant, issuer.consent, bsn, user, None, [kind], "TREAT")
+
+    return permits
 
 
 class Presentations:

@@ -9,7 +9,7 @@ READ, CREATE, UPDATE, DELETE = "rest read R", "rest create C", "rest update U", 
 SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "rest transaction E"
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
-GRANTS, ROTATED = "110112 grants R", "110113 110131 U"
+GRANTS, ROTATED, POLICY = "110112 grants R", "110113 110131 U", "110113 policy-decision E"
 ISSUED, CREDENTIAL_REVOKED = "110113 issue-credential C", "110113 revoke-credential U"
 HELD, PRESENTED = "110113 hold-credential U", "110114 present E"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
@@ -72,6 +72,10 @@ ROUTES: dict[str, Rows] = {
         ("GET", "/oauth2/{party}/grants"): GRANTS, ("DELETE", "/oauth2/{party}/grants/{jti}"): REVOKE,
         ("GET", "/oauth2/{party}/client/grants"): GRANTS, ("DELETE", "/oauth2/{party}/client/grants/{jti}"): REVOKE,
         ("POST", "/oauth2/{party}/ended"): REVOKE, ("POST", "/oauth2/{party}/keys"): ROTATED,
+        ("GET", "/.well-known/authzen-configuration"): None, ("POST", "/access/v1/evaluation"): POLICY,
+        ("POST", "/access/v1/evaluations"): POLICY, ("POST", "/rfc0052/access/v1/evaluations"): POLICY,
+        ("POST", "/v1/data/authz/result"): POLICY, ("POST", "/explain"): POLICY,
+        ("POST", "/pdp"): POLICY, ("POST", "/pdp/v1/data/knooppunt/authz"): POLICY,
         ("GET", "/oauth2/{party}/.well-known/oauth-authorization-server"): None,
         ("GET", "/oauth2/{party}/presentation_definition"): None, ("GET", "/oauth2/{party}/oauth-client"): None,
     },

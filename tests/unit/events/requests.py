@@ -438,6 +438,24 @@ class Requests:
         self._add("witness", "GET", "/checkpoint", HOSPITAL, server, seen)
         self._add("witness", "GET", "/key", HOSPITAL, server, f"{base}/key")
 
+    def _decisions(self, base: str) -> None:
+        subject = {"type": "organization", "id": "1"}
+        question = {"subject": subject, "action": {"name": "QUERY"}, "resource": {"type": "record", "id": "1"}}
+        request = {"method": "GET", "path": "Organization", "query": "", "header": {}, "body": ""}
+        fhir = {"input": {"subject": {"scope": "mcsd_query"}, "request": request, "context": {}}}
+        for path, party, content in (
+            ("/access/v1/evaluation", HOSPITAL, question),
+            ("/access/v1/evaluations", HOSPITAL, {"evaluations": [question]}),
+            ("/rfc0052/access/v1/evaluations", HOSPITAL, {"evaluations": [question]}),
+            ("/v1/data/authz/result", HOSPITAL, {"input": {"parsed_body": {"query": "{ client { bsn } }"}}}),
+            ("/explain", HOSPITAL, {"query": "{ client { bsn } }", "claims": {}}),
+            ("/pdp", HOLDER, fhir),
+            ("/pdp/v1/data/knooppunt/authz", HOLDER, fhir),
+        ):
+            self._add("authorization", "POST", path, party, HOLDER, base + path, content=content)
+        path = "/.well-known/authzen-configuration"
+        self._add("authorization", "GET", path, HOSPITAL, HOLDER, base + path)
+
     def _authorization(self) -> None:
         base = self.issuer.partition("/oauth2/")[0]
         self._add("authorization", "GET", "/.well-known/oauth-authorization-server/oauth2/{party}", HOSPITAL, HOLDER,
@@ -456,6 +474,8 @@ class Requests:
                   form={"token": "of nobody"})  # fmt: skip
         self._add("authorization", "POST", "/oauth2/{party}/revoke", HOSPITAL, HOLDER, f"{self.issuer}/revoke",
                   form={"token": "of nobody"})  # fmt: skip
+
+        self._decisions(base)
 
         async def revoke() -> Request:
             token = await self._care_token()

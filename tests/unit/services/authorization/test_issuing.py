@@ -40,6 +40,7 @@ class Door:
             "claims": {"organization_role": "x", "scopes": ["a"]}, "evidence": {"vps": ["a.b.c"]},
         }  # fmt: skip
         self.issuer: Issuer = servers.app.state.issuers[HOLDER]
+        self.issuer.holds.pop(CREDENTIAL, None)  # the credentials of these tests stand in no status list
         self.servers = servers
         router = token.router(servers.app.state.issuers, {"urn:test": self.read}, Clients(None))
         servers._app = servers.app.state.service.app("test", [router], form=oauth)

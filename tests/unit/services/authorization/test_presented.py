@@ -12,9 +12,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from proeftuin.credentials import credential, dezi, status
+from proeftuin.credentials import credential, dezi, dids, status
 from proeftuin.reasons import Refused
-from proeftuin.tokens import dpop
+from proeftuin.tokens import dpop, identity
+from proeftuin.transport.client import Answer
 from services.authorization import profiles
 from services.authorization.policies import load as load_policies
 from tests.harness import BASE
@@ -98,6 +99,27 @@ async def test_scopes_that_are_not_open_are_dropped_by_a_dynamic_profile_and_ref
     scope = "medicatieoverdracht-gf nothing"
     answer = await server.ask(vp, scope=scope, presentation_submission=await server.submission(vp, scope))
     assert refused(answer)[:3] == (400, "invalid_scope", "scope_unknown")
+
+
+async def test_a_profile_that_is_not_open_for_the_role_is_denied(server: Presenting) -> None:
+    world, employer = server.world, server.seed.party(HOSPITAL)
+    nurse = next(each for each in server.seed.professionals if each.employer == HOSPITAL)
+    about = identity.of_professional(nurse, employer) | {"rol_code": "99.000"}
+    statement = identity.state(world.login, LOGIN, employer, about, server.clock)
+    vp = server.vp([*server.held()[:2], dezi.wrap(statement, world.did(HOSPITAL))])
+    assert refused(await server.ask(vp))[:3] == (400, "access_denied", "role_not_allowed")
+
+
+async def test_the_client_id_may_be_the_one_of_this_network(server: Presenting) -> None:
+    server.world.web.pages[f"{HOST}/iam/{HOSPITAL}/did.json"] = bare(server)
+    assert (await server.ask(client_id="ura:90000101")).status_code == 200
+    assert refused(await server.ask())[2] == "unknown_client"  # its DID document names no authorization server
+
+
+def bare(server: Presenting) -> Answer:
+    world = server.world
+    document = dids.write_document(world.did(HOSPITAL), world.keys[HOSPITAL].jwks()["keys"], {})
+    return Answer(200, {}, json.dumps(document).encode())
 
 
 async def test_consent_decides_here_too(server: Presenting) -> None:

@@ -134,6 +134,7 @@ async def test_introspection_and_revocation(harness: Harness) -> None:
         return await harness.call("POST", "/oauth2/vws/introspect", party=party, data={"token": token})
 
     assert (await introspect(raw)).json()["active"] is True
+    assert "authorization_details" not in (await introspect(raw)).json(), "a system's token is for no client of care"
     assert (await introspect(raw, HOSPITAL)).json()["reason"] == "party_mismatch"
     assert (await introspect(raw[:-4] + "AAAA")).json() == {"active": False}
     assert (await introspect("")).json()["reason"] == "invalid_request"
@@ -159,6 +160,16 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
     assert [key["kid"] for key in jwks] == [fresh, jwt.get_unverified_header(before)["kid"]]
     assert jwt.get_unverified_header((await ask(harness)).json()["access_token"])["kid"] == fresh
     assert (await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": before})).json()["active"] is True
+
+
+@pytest.mark.anyio
+async def test_details_of_another_shape(harness: Harness) -> None:
+    one = json.loads(details())[0]
+    for wrong in (5, {"a": one}, [], [one, one], [1], "x", [one | {"patient": "999910000"}], [one | {"patient": None}],
+                  [one | {"purpose_of_use": "a b"}], [one | {"purpose_of_use": 5}], [one | {"not_before": -1}],
+                  [one | {"not_before": "now"}]):  # fmt: skip
+        answer = await ask(harness, authorization_details=json.dumps(wrong))
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request"), wrong
 
 
 @pytest.mark.anyio
