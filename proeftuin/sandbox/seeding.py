@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from proeftuin.categories import GROUP_SYSTEM, GROUPS
 from proeftuin.fhir.bundle import subjects
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
 from proeftuin.parties import Client, ConsentSeed, Party, Seed
@@ -139,7 +140,7 @@ def consent_resource(seed: Seed, consent: ConsentSeed) -> dict[str, Any]:
         "provision": {
             "type": consent.decision,
             "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}],
-            "class": [{"system": CATEGORIES, "code": category} for category in consent.categories],
+            "class": [{"system": GROUP_SYSTEM if each in GROUPS else CATEGORIES, "code": each} for each in consent.categories],
         },
     }
     if actors:

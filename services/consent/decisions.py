@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from proeftuin.categories import lineage, parts
 from proeftuin.reasons import (
     CONSENT_CATEGORY,
     CONSENT_EXPIRED,
@@ -15,7 +16,6 @@ from proeftuin.reasons import (
     PURPOSE_NOT_ALLOWED,
     Reason,
 )
-from services.consent.categories import lineage, parts
 from services.consent.model import Consent
 
 PERMIT, DENY, NO_DECISION = "permit", "deny", "no-decision"

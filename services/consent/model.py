@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from proeftuin.categories import GROUP_SYSTEM, GROUPS
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
 from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, InvalidIdentifier, validate_ura
 from proeftuin.parties import CATEGORIES, KINDS
 from proeftuin.reasons import PROFILE
-from services.consent.categories import GROUP_SYSTEM, GROUPS
 
 CATEGORY_SYSTEM = "http://minvws.github.io/generiekefuncties-docs/CodeSystem/nl-gf-data-categories-cs"
 KIND_SYSTEM = "https://proeftuin.example/CodeSystem/kind"

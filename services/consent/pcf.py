@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from proeftuin.categories import GROUP_SYSTEM, GROUPS, NAMES
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
 from proeftuin.reasons import PROFILE
-from services.consent.categories import GROUP_SYSTEM, GROUPS, NAMES
 from services.consent.mitz.catalogue import CONSULTING, CONSULTING_SYSTEM
 from services.consent.mitz.notification import NOTIFY_38, RECEIVERS
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -14,18 +13,8 @@ from typer.testing import CliRunner
 from proeftuin.cli import app as cli
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.portal.sessions import LIFETIME, Sessions
-from proeftuin.sandbox.web.app import create_app
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def browser(network: Home) -> AsyncIterator[httpx.AsyncClient]:
-    """What a browser sends to the portal's own pages."""
-    address = network.topology.console
-    transport = httpx.ASGITransport(create_app(network))
-    async with httpx.AsyncClient(transport=transport, base_url=address, headers={"Origin": address}) as client:
-        yield client
 
 
 async def log_in(browser: httpx.AsyncClient, client: int = 0) -> None:

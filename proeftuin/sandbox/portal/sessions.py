@@ -18,11 +18,16 @@ MOST = 1000
 
 @dataclass(slots=True)
 class Session:
-    """A client who is logged in; `tokens` are those that the portal has for the client: scope -> (token, when it ends)."""
+    """A client who is logged in, and `about` whom: the client, or someone whom the client represents.
+
+    `tokens`: (scope, BSN) -> (token, when it ends). `notice`: what the next page tells of the last change, once.
+    """
 
     client: Client
     seen: float
-    tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+    about: Client
+    tokens: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
+    notice: str = ""
 
 
 class Sessions:
@@ -39,7 +44,7 @@ class Sessions:
         while len(self._known) >= MOST:
             del self._known[next(iter(self._known))]
         number = secrets.token_urlsafe(32)
-        self._known[number] = Session(client, now)
+        self._known[number] = Session(client, now, client)
         response.set_cookie(COOKIE, number, path=PATH, httponly=True, samesite="strict")
 
     def of(self, request: Request) -> Session | None:

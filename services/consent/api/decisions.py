@@ -11,6 +11,7 @@ from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
+from proeftuin.categories import KNOWN
 from proeftuin.clock import instant
 from proeftuin.fhir.search import date_range
 from proeftuin.identifiers import UZI_SYSTEM, InvalidIdentifier, bsn_of
@@ -19,7 +20,6 @@ from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent.asking import Acting, Asking, AsOf
-from services.consent.categories import KNOWN
 from services.consent.decisions import Question
 
 MOST_CATEGORIES = 32

@@ -14,13 +14,13 @@ from proeftuin.access.rendering import SOAP_XML, soap
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import SEARCH
+from proeftuin.categories import NAMES
 from proeftuin.clock import instant
 from proeftuin.parties import Seed
 from proeftuin.reasons import CONTENT_TYPE, INVALID_REQUEST, PROFILE, SIGNATURE_INVALID, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import store, subscriptions
 from services.consent.api.closed_question import check_holder, misbehave
-from services.consent.categories import NAMES
 from services.consent.decisions import PERMIT, Question, decide
 from services.consent.mitz import xcpd
 from services.consent.mitz.catalogue import KIND_OF_TYPE, UZI

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from proeftuin.categories import GROUP_SYSTEM, NAMES
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
 from services.consent import subscriptions
-from services.consent.categories import GROUP_SYSTEM, NAMES
 from services.consent.decisions import PERMIT, Question, decide
 from services.consent.mitz.catalogue import CONSULTING, CONSULTING_SYSTEM, KIND_OF_TYPE, KINDS_OF, TYPE_SYSTEM
 from services.consent.mitz.fhir_xml import XHTML_NS

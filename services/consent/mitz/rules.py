@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from proeftuin.categories import GROUPS
 from proeftuin.fhir.search import carries_bsn
 from proeftuin.identifiers import is_bsn
-from services.consent.categories import GROUPS
 from services.consent.mitz import soap, xacml
 from services.consent.mitz.catalogue import KIND_OF_TYPE, UZI
 from services.consent.mitz.xacml import ATTRIBUTES, BY_ID, Attribute
