@@ -28,7 +28,12 @@ class Mandates:
         )
 
     async def holds(self, mandate: str) -> bool:
-        """Tell whether a mandate still holds: what was withdrawn is not there any more."""
+        """Tell whether a mandate still holds: what was withdrawn is not there any more.
+
+        One named by a URI is none of these: it is a credential, or the token that was exchanged, which are grounds themselves.
+        """
+        if ":" in mandate:
+            return True
         found = self._read().get(mandate)
         return found is not None and self._holds(found)
 
