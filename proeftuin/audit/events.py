@@ -177,7 +177,7 @@ ERASURE = EventType(  # of content of the log itself, after its retention or by 
 )  # fmt: skip
 ARCHIVE = EventType(  # of a year of the log itself
     dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "archive"},
-    "C", APPLICATION, CUSTODIAN, AUTHOR,
+    "C", APPLICATION, CUSTODIAN, AUTHOR, about="audit log",
 )  # fmt: skip
 EXPORT = EventType(  # of a party's own events, out of the log
     dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "extract"},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proeftuin.audit.calling import About
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import ConsentSeed
 from proeftuin.sandbox.care_system import CareSystem
@@ -63,7 +64,9 @@ async def test_a_withdrawal_ends_the_grants_that_stand_on_the_consent_and_an_obj
             return jti
 
         async def put(resource: dict[str, Any], method: str = "POST", place: str = "") -> dict[str, Any]:
-            answer = await portal.client.request(method, base + place, content=resource, content_type=FHIR, token=mine)
+            answer = await portal.client.request(
+                method, base + place, content=resource, content_type=FHIR, token=mine, about=About((parts.client,))
+            )
             assert answer.status in (200, 201), answer.body
             found: dict[str, Any] = answer.json()
             return found
@@ -119,7 +122,7 @@ async def test_an_emergency_is_the_holders_decision_with_a_reason_and_the_client
         url = f"{portal.services['logging']}/inzage/logging"
 
         async def shown() -> bool:
-            answer = await portal.client.request("POST", url, form={}, token=mine)
+            answer = await portal.client.request("POST", url, form={}, token=mine, about=About((client,)))
             rows = [row for row in answer.json()["rows"] if row["emergency"] and row["outcome"] == "given"]
             return {row["what"] for row in rows} >= {"viewed", "requested"} and "Bewusteloos" in str(answer.json())
 
@@ -138,11 +141,11 @@ async def test_a_parent_decides_for_a_child_and_the_child_does_not(network: Home
             )  # fmt: skip
 
         resource = consent_resource(network.seed, ConsentSeed(CHILD, "huisartsenpraktijk", ("Condition",), "ziekenhuis"))
-        url = f"{portal.services['consent']}/fhir/Consent"
-        answer = await portal.client.request("POST", url, content=resource, content_type=FHIR, token=await token(MOTHER))
+        url, own = f"{portal.services['consent']}/fhir/Consent", About((CHILD,))
+        answer = await portal.client.request("POST", url, content=resource, content_type=FHIR, token=await token(MOTHER), about=own)
         assert answer.status == 201
         assert answer.json()["performer"][0]["identifier"] == {"system": BSN_SYSTEM, "value": MOTHER}
-        answer = await portal.client.request("POST", url, content=resource, content_type=FHIR, token=await token(CHILD))
+        answer = await portal.client.request("POST", url, content=resource, content_type=FHIR, token=await token(CHILD), about=own)
         assert answer.headers["X-Reason"] == "representation"
         assert await token("999918138") is None
         assert portal.hops.all[-1].reason == "subject_mismatch"
