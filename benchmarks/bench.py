@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import authorization, intake, log
+from benchmarks import authorization, consent, intake, log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -233,6 +233,7 @@ def main() -> None:
             running.stop(home)
         of_grants, figures_of_grants = authorization.measure(Path(folder))
         over_mtls, figures_over_mtls = intake.measure(Path(folder))
+        of_consent, figures_of_consent = consent.measure(Path(folder))
         of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
@@ -241,7 +242,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
-        *(row(name, values) for name, values in (over_mtls | of_other | of_grants | of_log).items()),
+        *(row(name, values) for name, values in (over_mtls | of_consent | of_other | of_grants | of_log).items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -253,6 +254,7 @@ def main() -> None:
         **figures_of_other,
         **figures_of_grants,
         **figures_over_mtls,
+        **figures_of_consent,
         **figures_of_log,
     }
     page = PAGE.format(
