@@ -10,7 +10,7 @@ COPY proeftuin proeftuin
 COPY services services
 # the mount points of the volumes exist here, so that a new volume belongs to the user
 RUN python -m compileall -q proeftuin services \
-    && mkdir -p /proeftuin /trust \
+    && mkdir -p /proeftuin/shared /trust \
     && python -c "from pathlib import Path; from proeftuin import parties; from proeftuin.sandbox import topology; [Path('/proeftuin/instances', each.name).mkdir(parents=True) for each in topology.of(parties.load(Path('parties.toml'))).instances]" \
     && cp parties.toml /proeftuin/parties.toml && chown -R proeftuin /proeftuin /trust
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROEFTUIN_HOME=/proeftuin

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import log
+from benchmarks import authorization, consent, intake, log
 from proeftuin.audit.outbox import GATHER
 from proeftuin.sandbox import nursing_records, running, seeding
 from proeftuin.sandbox.care_system import CareSystem
@@ -34,7 +34,11 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
   costs beyond its calls: the delivery of the audit events that it leaves behind, and the work of the caller.
 - *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
-- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled.
+- *grants*: the store of an authorization server by itself, in rounds. *oidc-provider* is npm's, with the same grant (client
+  credentials, mTLS, a bound ES256 JWT), where node is installed; ours stores grant and audit event durably before it answers.
+- *log over mTLS*: a log in a process of its own, against one that gives each event a commit of its own, in turns; and an event
+  against the bare guarded route and one durable insert of the same document, interleaved call by call (benchmarks/intake.py).
+- *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled. It takes 8 GB for a while.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 
 | ratio | median | least | most |
@@ -224,8 +228,12 @@ def main() -> None:
             whole, hops, bare, requests = asyncio.run(exchanges(home))
             found = asyncio.run(rates(home))
             figures |= memory(running.pid_of(home) or 0)
+            of_other, figures_of_other = authorization.against_oidc_provider(home, Path(folder), 9540 + 99)
         finally:
             running.stop(home)
+        of_grants, figures_of_grants = authorization.measure(Path(folder))
+        over_mtls, figures_over_mtls = intake.measure(Path(folder))
+        of_consent, figures_of_consent = consent.measure(Path(folder))
         of_log, figures_of_log = log.measure(Path(folder))
     ratios = [
         row("exchange / its hops alone", [each / alone for each, alone in zip(whole, hops, strict=True)]),
@@ -234,7 +242,7 @@ def main() -> None:
             row(f"{name} / bare guarded route", [a / b for a, b in zip(found[name], found["bare guarded route"], strict=True)])
             for name in ("token endpoint", "audit POST")
         ),
-        *(row(name, values) for name, values in of_log.items()),
+        *(row(name, values) for name, values in (over_mtls | of_consent | of_other | of_grants | of_log).items()),
     ]
     figures = {
         "exchange p50 (ms)": statistics.median(whole),
@@ -243,11 +251,16 @@ def main() -> None:
         "bare request p50 (ms)": statistics.median(bare),
         **{f"{name} (requests/s)": statistics.median(values) for name, values in found.items()},
         **figures,
+        **figures_of_other,
+        **figures_of_grants,
+        **figures_over_mtls,
+        **figures_of_consent,
         **figures_of_log,
     }
     page = PAGE.format(
         cores=os.cpu_count(), python=sys.version.split()[0], connections=CONNECTIONS, turn=TURN, clients=CLIENTS,
-        ratios="\n".join(ratios), figures="\n".join(f"| {name} | {value:.1f} |" for name, value in figures.items()),
+        ratios="\n".join(ratios),
+        figures="\n".join(f"| {name} | {value:.{1 if value >= 1 else 3}f} |" for name, value in figures.items()),
     )  # fmt: skip
     (ROOT / "docs" / "benchmarks.md").write_text(page)
     print(page)  # noqa: T201 - it is the output of the command

@@ -160,7 +160,7 @@ def _filled(folder: Path, size: int) -> sa.Engine:
     def about() -> Iterator[dict[str, object]]:
         for token, client in places:
             for number in range(EVENTS_OF_CLIENT):
-                yield {"patient_token": token, "seq": number * clients + client}
+                yield {"patient_token": token, "seq": number * clients + client, "received": "2026"}
 
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA synchronous=OFF")

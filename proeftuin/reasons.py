@@ -5,6 +5,7 @@ the code and the remedy are the same in all of them, in the audit event and in d
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 CATALOGUE: dict[str, "Reason"] = {}
 
@@ -30,13 +31,34 @@ class Reason:
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an outcome of the network, not an error of the program
-    """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data."""
+    """A request is refused: `reason` from the catalogue, `detail` says what was found, without personal data.
 
-    def __init__(self, reason: Reason, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    `oauth` and `status` are another than the reason's where a specification gives the same thing two names, or two statuses.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        status: int | None = None,
+        oauth: str | None = None,
+    ) -> None:
         super().__init__(f"{reason.code}: {detail}")
         self.reason = reason
         self.detail = detail
         self.headers = headers or {}
+        self.status = status or reason.status
+        self.oauth = oauth or reason.oauth
+
+
+class Unmatched(Refused):
+    """A refusal with an `explanation`: for each input descriptor every candidate, and why it did not match."""
+
+    def __init__(self, reason: Reason, detail: str, explanation: list[dict[str, Any]], *, oauth: str | None = None) -> None:
+        super().__init__(reason, detail, oauth=oauth)
+        self.explanation = explanation
 
 
 # who is it: certificate
@@ -100,6 +122,7 @@ TOKEN_AUDIENCE = Reason(
     "Ask for a token with this service's base address as 'resource' (RFC 8707).",
 )
 TOKEN_EXPIRED = Reason("token_expired", 401, "invalid_token", "expired", "Ask for a new token; its life is short on purpose.")
+TOKEN_NOT_YET = Reason("token_not_yet", 401, "invalid_token", "login", "Wait until the moment from which the token holds (nbf).")
 TOKEN_REVOKED = Reason(
     "token_revoked", 401, "invalid_token", "login", "The token was revoked; ask for a new one if the ground still exists."
 )
@@ -109,6 +132,22 @@ TOKEN_BINDING = Reason(
     "invalid_token",
     "login",
     "The token is bound to another certificate (cnf.x5t#S256, RFC 8705 §3); use it over the connection of its owner.",
+)
+TOKEN_SCHEME = Reason(
+    "token_scheme",
+    401,
+    "invalid_token",
+    "login",
+    "Send a token under its token_type: DPoP with a proof when it is bound to a key (cnf.jkt), else Bearer.",
+)
+DPOP_PROOF = Reason(
+    "dpop_proof", 400, "invalid_dpop_proof", "login", "Make the proof as RFC 9449 §4.2 says: a new one, signed for each request."
+)
+DPOP_NONCE = Reason(
+    "dpop_nonce", 400, "use_dpop_nonce", "login", "Make the proof again, now, with the nonce of the DPoP-Nonce header in it."
+)
+DPOP_REPLAYED = Reason(
+    "dpop_replayed", 400, "invalid_dpop_proof", "duplicate", "Make a new proof, with a new jti, for each request."
 )
 INSUFFICIENT_SCOPE = Reason(
     "insufficient_scope", 403, "insufficient_scope", "forbidden", "Ask for a token with the scope that this request needs."
@@ -128,7 +167,11 @@ INVALID_REQUEST = Reason(
     "invalid_request", 400, "invalid_request", "invalid", "Send the parameters that the contract names, each of them once."
 )
 UNSUPPORTED_GRANT_TYPE = Reason(
-    "unsupported_grant_type", 400, "unsupported_grant_type", "not-supported", "Use grant_type=client_credentials."
+    "unsupported_grant_type",
+    400,
+    "unsupported_grant_type",
+    "not-supported",
+    "Use a grant_type that the metadata lists in grant_types_supported.",
 )
 UNKNOWN_CLIENT = Reason(
     "unknown_client",
@@ -136,6 +179,20 @@ UNKNOWN_CLIENT = Reason(
     "invalid_client",
     "login",
     "Send the client_id that belongs to your certificate, and add your organisation to parties.toml.",
+)
+CLIENT_ASSERTION = Reason(
+    "client_assertion",
+    401,
+    "invalid_client",
+    "login",
+    "Sign the client assertion as RFC 7523 §3 says, with a key of your registered JWKS, for this server, for at most a minute.",
+)
+CLIENT_ASSERTION_REPLAYED = Reason(
+    "client_assertion_replayed",
+    401,
+    "invalid_client",
+    "duplicate",
+    "Sign a new client assertion, with a new jti, for each request.",
 )
 SCOPE_UNKNOWN = Reason(
     "scope_unknown", 400, "invalid_scope", "invalid", "Ask for scopes that the metadata lists in scopes_supported."
@@ -169,6 +226,59 @@ IDENTITY_INVALID = Reason(
     "invalid_request",
     "login",
     "Log in again at the identity provider and send the new statement as 'id_token'.",
+)
+MANDATE_MISSING = Reason(
+    "mandate_missing", 403, "access_denied", "forbidden", "Show the mandate of the party for which you act, or act for yourself."
+)
+SUBJECT_TOKEN = Reason(
+    "subject_token",
+    400,
+    "invalid_request",
+    "login",
+    "Exchange a live access token of this server that was given to you, over the connection or with the key it is bound to.",
+)
+SCOPE_WIDER = Reason(
+    "scope_wider", 400, "invalid_scope", "forbidden", "Ask for scopes that the exchanged token has; it can only narrow."
+)
+REDIRECT_URI = Reason(
+    "redirect_uri",
+    400,
+    "invalid_request",
+    "invalid",
+    "Send a redirect_uri exactly as it is registered (proeftuin client register).",
+)
+PKCE = Reason(
+    "pkce", 400, "invalid_grant", "security", "Send the code_verifier whose S256 challenge began this authorization (RFC 7636)."
+)
+CODE_INVALID = Reason(
+    "code_invalid", 400, "invalid_grant", "expired", "Begin the authorization again; a code lives for a minute, for one client."
+)
+CODE_REPLAYED = Reason(
+    "code_replayed",
+    400,
+    "invalid_grant",
+    "duplicate",
+    "A code serves once; what was given on it was revoked. Begin the authorization again.",
+)
+RESPONSE_TYPE = Reason(
+    "response_type",
+    400,
+    "unsupported_response_type",
+    "not-supported",
+    "Use response_type=code, with PKCE (code_challenge_method=S256).",
+)
+LOGIN_REQUIRED = Reason(
+    "login_required", 400, "login_required", "login", "A person logs in each time: leave prompt=none out (OpenID Connect §3.1.2.1)."
+)
+LOGIN_ENDED = Reason(
+    "login_ended", 403, "access_denied", "login", "Begin the authorization again; the login was ended or took too long."
+)
+GRANT_BY_LAW = Reason(
+    "grant_by_law",
+    403,
+    "access_denied",
+    "forbidden",
+    "This grant rests on the law and not on consent; turn to the party that gave it.",
 )
 NO_CONSENT = Reason(
     "no_consent", 403, "access_denied", "forbidden", "The client has not consented to this; ask the client, who decides."
@@ -211,6 +321,13 @@ EMERGENCY_AT_HOLDER = Reason(
     "business-rule",
     "Consent decides nothing in an emergency: the holder does, with a reason in words, for a short time.",
 )
+EMERGENCY_REASON = Reason(
+    "emergency_reason",
+    400,
+    "invalid_request",
+    "required",
+    "Say in words why this cannot wait: 'reason' in authorization_details, 10 to 500 characters, which the client will read.",
+)
 REPRESENTATION = Reason(
     "representation",
     403,
@@ -231,6 +348,105 @@ CONSENT_UNAVAILABLE = Reason(
     "temporarily_unavailable",
     "transient",
     "No decision could be had from consent, and without it nothing is given; try again later.",
+)
+
+# credentials and presentations
+PRESENTATION_MALFORMED = Reason(
+    "presentation_malformed",
+    400,
+    "invalid_request",
+    "structure",
+    "Send the presentation as a JWT (VC data model 1.1 §6.3.1): typ JWT, kid a DID URL, iss, sub, jti, aud, nbf, exp, nonce, vp.",
+)
+PRESENTATION_VALIDITY = Reason(
+    "presentation_validity",
+    400,
+    "invalid_request",
+    "expired",
+    "Make a presentation for this request: nbf now, exp 5 seconds later.",
+)
+PRESENTATION_SIGNER = Reason(
+    "presentation_signer",
+    400,
+    "invalid_request",
+    "security",
+    "Sign the presentation with a key of the DID to which every credential in it was issued.",
+)
+PRESENTATION_AUDIENCE = Reason(
+    "presentation_audience", 400, "invalid_request", "security", "Put the issuer identifier of this authorization server in aud."
+)
+PRESENTATION_NONCE = Reason("presentation_nonce", 400, "invalid_request", "required", "Put a fresh nonce in the presentation.")
+PRESENTATION_REPLAYED = Reason(
+    "presentation_replayed", 400, "invalid_request", "duplicate", "Make a new presentation with a fresh nonce for each request."
+)
+PRESENTATION_SIGNATURE = Reason(
+    "presentation_signature",
+    400,
+    "invalid_request",
+    "security",
+    "Sign with the key that the DID document lists under assertionMethod, with an algorithm that fits it.",
+)
+PRESENTATION_BINDING = Reason(
+    "presentation_binding",
+    400,
+    "invalid_request",
+    "security",
+    "The presentations must belong together: the same value in every constraint field with the same id.",
+)
+SUBMISSION_INVALID = Reason(
+    "submission_invalid",
+    400,
+    "invalid_request",
+    "invalid",
+    "Send a presentation_submission (DIF PEX v2 §6) that maps every required input descriptor; the explanation names which.",
+)
+DEFINITION_INVALID = Reason(
+    "definition_invalid", 400, "invalid_presentation_definition_uri", "invalid", "Mend the presentation definition (DIF PEX v2 §5)."
+)
+CREDENTIAL_MALFORMED = Reason(
+    "credential_malformed",
+    400,
+    "invalid_request",
+    "structure",
+    "Send the credential as its issuer gave it (jwt_vc, VC 1.1 §6.3.1).",
+)
+CREDENTIAL_SIGNATURE = Reason(
+    "credential_signature",
+    400,
+    "invalid_request",
+    "security",
+    "Ask the issuer for the credential again; its signature does not hold.",
+)
+CREDENTIAL_EXPIRED = Reason("credential_expired", 400, "invalid_request", "expired", "Ask the issuer for a new credential.")
+CREDENTIAL_REVOKED = Reason(
+    "credential_revoked",
+    400,
+    "invalid_request",
+    "security",
+    "The issuer revoked this credential; ask for one if the ground exists.",
+)
+CREDENTIAL_STATUS = Reason(
+    "credential_status",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "The status list of the credential gives no answer, and without it nothing is given; try again later.",
+)
+CREDENTIAL_SHAPE = Reason(
+    "credential_shape", 400, "invalid_request", "invariant", "Give the credential the content that its type prescribes."
+)
+CREDENTIAL_MISSING = Reason(
+    "credential_missing", 412, "invalid_request", "not-found", "Load the credential that is asked for into the wallet first."
+)
+ISSUANCE_NOT_ALLOWED = Reason(
+    "issuance_not_allowed", 403, "access_denied", "forbidden", "Issue only what issuance.toml lets this kind of party issue."
+)
+DID_UNRESOLVABLE = Reason(
+    "did_unresolvable",
+    400,
+    "invalid_request",
+    "not-found",
+    "Publish the DID document where the DID says (did:web), or send the chain that did:x509 names.",
 )
 
 # what is asked
@@ -283,13 +499,29 @@ PSEUDONYM_REPLAYED = Reason(
 QUESTION_UNKNOWN = Reason(
     "question_unknown", 403, "access_denied", "forbidden", "Ask a validated question, unchanged; the catalogue lists them."
 )
+POLICY_DENIED = Reason(
+    "policy_denied", 403, "access_denied", "forbidden", "Change what each failing rule names; POST the same request to /explain."
+)
+PROFILE_UNKNOWN = Reason(
+    "profile_unknown", 400, "invalid_request", "not-supported", "Name a profile of the network that this server knows."
+)
 OVERLOADED = Reason(
     "overloaded", 503, "temporarily_unavailable", "throttled", "Wait for as long as Retry-After says, then send it again."
+)
+THROTTLED = Reason(
+    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
 )
 UPSTREAM = Reason(
     "upstream", 503, "temporarily_unavailable", "transient", "A service that this one needs did not answer; try again later."
 )
 # the log and its witness
+STANDBY = Reason(
+    "standby",
+    503,
+    "temporarily_unavailable",
+    "transient",
+    "Another process writes the log; wait as long as Retry-After says.",
+)
 CHECKPOINT_UNSIGNED = Reason(
     "checkpoint_unsigned", 403, "access_denied", "security", "Show a checkpoint that the log's own, pinned key signed."
 )
@@ -330,6 +562,3 @@ def page() -> str:
 
 if __name__ == "__main__":
     print(page())  # noqa: T201 - it is the output of the command
-THROTTLED = Reason(
-    "throttled", 429, "temporarily_unavailable", "throttled", "Ask less often, and again after the seconds in Retry-After."
-)

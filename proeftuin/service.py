@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,15 +28,17 @@ from proeftuin.audit import outbox
 from proeftuin.audit.calling import Caller
 from proeftuin.audit.delivery import deliver_to
 from proeftuin.audit.record import System
-from proeftuin.clock import Clock, SystemClock
+from proeftuin.clock import Clock, SandboxClock, SystemClock
 from proeftuin.reasons import METHOD_NOT_ALLOWED, NOT_FOUND, Refused
 from proeftuin.settings import ServiceSettings, TenantSettings
 from proeftuin.storage.database import Database
 from proeftuin.storage.migrations import ensure_database, upgrade
+from proeftuin.storage.secrets import secret
 from proeftuin.tape.recorder import Recorder, writer
 from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.client import TokenClient
+from proeftuin.tokens.dpop import Nonces
 from proeftuin.tokens.issuers import KeySource, RemoteKeys
 from proeftuin.transport.client import PeerClient
 from proeftuin.transport.server import Listener
@@ -70,11 +73,12 @@ class Metrics:
 class Wiring:
     """What can be put in another way than a running network does.
 
-    `key_source` gives the keys with which a tenant's tokens are verified (default: fetched from the tenant's issuer);
+    `clock` is by default the machine's, moved where the settings name a sandbox's clock file. `key_source` gives the keys with
+    which a tenant's tokens are verified (default: fetched from the tenant's issuer);
     `delivery` gives the way of a tenant's audit events to the log (default: over mTLS).
     """
 
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock | None = None
     key_source: Callable[[TenantSettings, Caller], KeySource] | None = None
     delivery: Callable[[Tenant], outbox.Deliver] | None = None
 
@@ -88,13 +92,15 @@ class Service:
     wiring: Wiring = field(default_factory=Wiring)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # after the outboxes had their last round
     tenants: dict[str, Tenant] = field(default_factory=dict)
     checks: dict[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)  # components of /health of the service's own
     asks: Sequence[str] = ()  # addresses of the services that this one asks, beside the log and its issuers
 
     def __post_init__(self) -> None:
         """Open databases, keys and clients of every tenant."""
-        self.clock = self.wiring.clock
+        moved = self.settings.clock
+        self.clock = self.wiring.clock or (SandboxClock(moved) if moved else SystemClock())
         self.seed = parties.load(self.settings.parties)
         self.trust = Trust(self.settings.trust)
         self.metrics = Metrics()
@@ -162,11 +168,12 @@ class Service:
 
         client = Caller(peers, here, party.client_id, database, self.clock, wake)
         source = self.wiring.key_source(settings, client) if self.wiring.key_source else RemoteKeys(settings.issuer, client)
-        tokens = TokenClient(self.settings.network.issuer, party.client_id, client)
+        tokens = TokenClient(self.settings.network.issuer, party.client_id, client, self.clock)
         tenant = Tenant(
             party=party, service=self.settings.service, audience=settings.audience, secrets=settings.folder / "keys",
             clock=self.clock, database=database, client=client, tokens=tokens,
             verifier=TokenVerifier({settings.issuer: source}, settings.audience, self.clock),
+            nonces=Nonces(secret(settings.folder / "keys" / "dpop.key", lambda: os.urandom(32))),
             courier=None,  # type: ignore[arg-type] # the courier needs the tenant; it follows in the next line
         )  # fmt: skip
         given = self.wiring.delivery
@@ -192,6 +199,9 @@ class Service:
             self._warming.cancel()
             for tenant in self.tenants.values():
                 await tenant.courier.stop()
+            for end in self.on_end:
+                await end()
+            for tenant in self.tenants.values():
                 await tenant.client.close()
                 await tenant.database.close()
 
@@ -213,7 +223,7 @@ class Service:
 
     async def health(self) -> tuple[int, dict[str, Any]]:
         """Return the HTTP status and the state of every part: database, revocation list, certificate, outbox."""
-        now = self.clock.now()
+        now = self.clock.real()  # certificates and revocation lists are on real time
         components: dict[str, Any] = {}
         for name, tenant in self.tenants.items():
             try:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class TenantSettings(BaseModel):
     """One party that this instance hosts: `folder` has its `certificate.pem`, `certificate.key` and `keys/`; `database` is a URL.
 
-    `issuer` is the authorization server whose tokens hold here, `datastation` the address of the party's own source.
+    `issuer` is the authorization server whose tokens hold here; `datastation` and `authorization_server` are the party's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,10 +21,11 @@ class TenantSettings(BaseModel):
     folder: Path
     database: str
     datastation: str = ""
+    authorization_server: str = ""
 
 
 class Network(BaseModel):
-    """The base addresses of the national services, as tokens name them."""
+    """The base addresses of the national services, as tokens name them; `registrar` is the DID of who states types of providers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,11 +38,27 @@ class Network(BaseModel):
     issuer: str
     identity_professionals: str
     identity_clients: str
+    registrar: str
+
+
+class Iwlz(BaseModel):
+    """How the iWlz doors speak: in which `profile`, and whether a caller may name another (a sandbox's convenience, no more).
+
+    `explanations`: errors carry origin, policy and hint. `bemiddelingsregister`: where relations are looked up.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    profile: str = "vecozo-2026-03"
+    profile_by_request: bool = False
+    explanations: bool = True
+    bemiddelingsregister: str = ""
 
 
 class ServiceSettings(BaseModel):
     """One instance of one service: where it listens, with which certificate, whom it trusts and whom it hosts.
 
+    `clock` is the file by which a sandbox moves time (absent: nothing moves it), `clients` the folder of registered OAuth clients.
     With `tape`, of a sandbox alone, what it receives and answers is recorded in that file.
     """
 
@@ -60,6 +77,9 @@ class ServiceSettings(BaseModel):
     tenants: list[TenantSettings]
     network: Network
     connect_to: dict[str, str] = {}
+    clock: Path | None = None
+    clients: Path | None = None
+    iwlz: Iwlz = Iwlz()
     tape: Path | None = None
 
 
@@ -79,6 +99,7 @@ def load(path: Path) -> ServiceSettings:
         "connect_to": settings.connect_to | connect_to,
         "tape": folder / settings.tape if settings.tape else None,
     }
+    changes |= {name: folder / path for name in ("clock", "clients") if (path := getattr(settings, name)) is not None}
     if host:
         changes["host"] = host
     changes["tenants"] = [

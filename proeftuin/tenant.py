@@ -11,6 +11,7 @@ from proeftuin.parties import Party
 from proeftuin.storage.database import Database
 from proeftuin.tokens.access_token import TokenVerifier
 from proeftuin.tokens.client import TokenClient
+from proeftuin.tokens.dpop import Nonces
 
 
 @dataclass(slots=True)
@@ -18,7 +19,8 @@ class Tenant:
     """Everything that belongs to one party in one service.
 
     `audience` is the service's base address for this party (RFC 8707 resource). `client` calls others with the party's
-    certificate and logs that, `tokens` gets the party's tokens for national services, `secrets` is the folder of its private keys.
+    certificate and logs that, `tokens` gets the party's tokens for national services, `secrets` is the folder of its private keys,
+    `nonces` are for proofs of possession (RFC 9449 §8).
     """
 
     party: Party
@@ -31,6 +33,7 @@ class Tenant:
     client: Caller
     tokens: TokenClient
     courier: Courier
+    nonces: Nonces
 
     @property
     def system(self) -> System:

@@ -47,6 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ca", default="", help="The CA bundle of the network under test.")
     parser.addoption("--home", default="", help="The folder of a network that runs and is filled, for the scenarios.")
     parser.addoption("--pki", default="", help="What stands for `proeftuin pki` there, where the CA is not in that folder.")
+    parser.addoption("--iwlz-url", default="", help="The iWlz doors under test, up to and with /netwerkmodel/v3.")
+    parser.addoption(
+        "--iwlz-profile", default="", help="The profile that the iWlz doors under test speak; ours are asked for both."
+    )
+    parser.addoption("--agb", default="06990101", help="The AGB of the certificate, for the iWlz doors.")
     parser.addoption("--client-id", default="", help="The client_id of the certificate, such as ura:90000101.")
 
 

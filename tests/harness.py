@@ -18,7 +18,7 @@ from proeftuin.pki.identity import Peer, peer_from_der
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import Network, ServiceSettings, TenantSettings
 from proeftuin.tenant import Tenant
-from proeftuin.tokens.access_token import Grant, Person, issue
+from proeftuin.tokens.access_token import Confirmation, Grant, Person, issue
 from proeftuin.tokens.issuers import OwnKeys
 from proeftuin.tokens.keys import SigningKeys
 from services.logging.conformance.report import issues, judge
@@ -28,6 +28,7 @@ BASE = "https://localhost:8440"
 NETWORK = Network(
     addressing=BASE, localization=BASE, pseudonymisation=BASE, consent=BASE, logging=BASE, witness=BASE,
     issuer=f"{BASE}/oauth2/vws", identity_professionals=f"{BASE}/oauth2/cibg", identity_clients=f"{BASE}/oauth2/vws",
+    registrar="did:web:localhost%3A8440:iam:cibg",
 )  # fmt: skip
 
 
@@ -39,6 +40,8 @@ class MovableClock:
 
     def now(self) -> datetime:
         return self.moment
+
+    real = now  # a test that tells the two apart says so
 
     def forward(self, **units: float) -> None:
         self.moment += timedelta(**units)
@@ -100,7 +103,8 @@ class Harness:
         peer = self.peer(party)
         thumbprint = self.peer(bound_to).thumbprint if bound_to else peer.thumbprint
         grant = Grant(
-            peer.client_id, audience or self.settings.tenants[0].audience, frozenset(scopes), thumbprint, lifetime,
+            peer.client_id, audience or self.settings.tenants[0].audience, frozenset(scopes),
+            Confirmation("x5t#S256", thumbprint), lifetime,
             patient, person, purpose,
         )  # fmt: skip
         return issue(self.keys, NETWORK.issuer, grant, self.clock).raw
@@ -112,7 +116,7 @@ class Harness:
 
     async def call(
         self, method: str, path: str, *, party: str | None, token: str | None = None,
-        headers: Mapping[str, str] | None = None, **rest: Any,
+        headers: Mapping[str, str] | list[tuple[str, str]] | None = None, **rest: Any,
     ) -> httpx.Response:  # fmt: skip
         """Send one request with the certificate of `party` (None: a certificate without an identity)."""
         peer = self.peer(party) if party else None
@@ -122,7 +126,9 @@ class Harness:
             assert self._app is not None
             await self._app(scope, receive, send)
 
-        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
+        sent = httpx.Headers(headers)
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(with_peer), base_url=BASE) as client:
             return await client.request(method, path, headers=sent, **rest)
 

@@ -1,6 +1,5 @@
 """An admitted request: who calls, with which token, at whose door, and the audit event that is being gathered."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
@@ -15,6 +14,7 @@ from proeftuin.audit import outbox
 from proeftuin.audit.record import Record
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import CONTENT_TYPE, INVALID_REQUEST, MALFORMED, TOO_LARGE, Refused
+from proeftuin.strict_json import parse_object
 from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import AccessToken
 from proeftuin.transport.tracing import Trace
@@ -53,6 +53,11 @@ class Admission:
         if self.token.patient is None:
             raise TypeError("this route requires no client")
         return self.token.patient
+
+    @property
+    def base_url(self) -> str:
+        """This service's own address, which no header of the caller changes."""
+        return str(self.request.app.state.service.settings.base_url)
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, *args)` and store the audit event in the same transaction; returns the result of `fn`."""
@@ -104,23 +109,10 @@ class Admission:
 
 def json_object(raw: bytes) -> dict[str, Any]:
     """Parse a JSON object, strictly: no duplicate members, no NaN; raises Refused(MALFORMED)."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("an object has a member twice")
-        return found
-
-    def no_constant(name: str) -> Any:  # noqa: ANN401 - it never returns
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        value = json.loads(raw, object_pairs_hook=unique, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Refused(MALFORMED, f"the body is not JSON: {str(error)[:80]}") from error
-    if not isinstance(value, dict):
-        raise Refused(MALFORMED, "the body is not a JSON object")
-    return value
+        return parse_object(raw)
+    except ValueError as error:
+        raise Refused(MALFORMED, f"the body is not a JSON object: {str(error)[:80]}") from error
 
 
 async def _admission(request: Request) -> Admission:  # async, else each request waits for a thread

@@ -7,7 +7,7 @@ from proeftuin.access.requirement import Requirement
 SECURITY_SCHEMES = {
     "certificate": {"type": "mutualTLS", "description": "A certificate of the network's CA, over TLS 1.3."},
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-              "description": "RFC 9068, bound to the certificate (RFC 8705)."},
+              "description": "RFC 9068, bound to the certificate (RFC 8705), or to a key and sent with a DPoP proof (RFC 9449)."},
 }  # fmt: skip
 
 

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from starlette.requests import Request
+
+from proeftuin.access import possession
 from proeftuin.access.requirement import Requirement
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.pki.identity import Peer
@@ -21,7 +24,8 @@ from proeftuin.reasons import (
     TOKEN_MISSING,
     Refused,
 )
-from proeftuin.tokens.access_token import AccessToken, TokenVerifier
+from proeftuin.tenant import Tenant
+from proeftuin.tokens.access_token import AccessToken
 from proeftuin.transport.trust import Trust
 
 
@@ -56,29 +60,43 @@ def check_party(peer: Peer, requirement: Requirement, client_id: str) -> None:
         raise Refused(PARTY_MISMATCH, f"this address is for {client_id} alone")
 
 
-async def check_token(
-    authorization: str | None, peer: Peer, requirement: Requirement, verifier: TokenVerifier
-) -> AccessToken | None:
+async def check_token(request: Request, peer: Peer, requirement: Requirement, tenant: Tenant) -> AccessToken | None:
     """Return the verified token, or None where the route needs none; raises Refused with the first thing that is wrong."""
     if requirement.scopes is None:
         return None
+    authorization = request.headers.get("authorization")
     if not authorization:
-        raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer"})
+        raise Refused(TOKEN_MISSING, "there is no Authorization header", headers={"WWW-Authenticate": "Bearer, DPoP"})
     scheme, _, raw = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not raw or " " in raw.strip():
-        raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>'")
-    token = await verifier.verify(raw.strip(), peer)
+    raw = raw.strip()
+    if scheme.lower() not in ("bearer", "dpop"):
+        raise Refused(TOKEN_MALFORMED, "the Authorization header is not 'Bearer <token>' or 'DPoP <token>'")
+    if scheme.lower() == "bearer":
+        token = await tenant.verifier.verify(raw, peer)
+    else:
+        token = await _proven(request, raw, peer, tenant)
     if token.grant.client_id != peer.client_id:
         raise Refused(PARTY_MISMATCH, f"the token is of {token.grant.client_id}, the certificate of {peer.client_id}")
     return token
 
 
-def check_scope(token: AccessToken | None, requirement: Requirement) -> None:
+async def _proven(request: Request, raw: str, peer: Peer, tenant: Tenant) -> AccessToken:
+    """Return the token that was sent with a proof of its key, which serves once (RFC 9449 §7)."""
+    try:
+        proof = possession.proof_of(request, request.app.state.service.settings.base_url, tenant, raw)
+        token = await tenant.verifier.verify(raw, peer, proof.key)
+        await possession.serve_proof(tenant, proof)
+    except Refused as refused:
+        possession.challenge(refused)
+        raise
+    return token
+
+
+def check_scope(token: AccessToken, requirement: Requirement) -> None:
     """Raise Refused when a verified token does not open this route: another scope, or no client."""
-    if token is None or requirement.scopes is None:
-        return
-    if not requirement.scopes & token.grant.scopes:
-        raise Refused(INSUFFICIENT_SCOPE, f"this request needs scope {' or '.join(sorted(requirement.scopes))}")
+    wanted = requirement.scopes or frozenset()
+    if not wanted & token.grant.scopes:
+        raise Refused(INSUFFICIENT_SCOPE, f"this request needs scope {' or '.join(sorted(wanted))}")
     if requirement.patient and token.patient is None:
         raise Refused(SUBJECT_MISSING, "the token names no client (person_id)")
 

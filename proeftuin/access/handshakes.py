@@ -26,6 +26,7 @@ class RefusedHandshakes:
         self._waiting: list[tuple[HandshakeRefusal, Trace]] = []
         self._more: Counter[Reason] = Counter()
         self._task: asyncio.Task[None] | None = None
+        self._storing = asyncio.Lock()
 
     def add(self, refusal: HandshakeRefusal, trace: Trace) -> None:
         """Take a refusal and the trace that it begins; to be called inside the event loop of the listener."""
@@ -37,10 +38,10 @@ class RefusedHandshakes:
             self._task = asyncio.get_running_loop().create_task(self._store_later())
 
     async def close(self) -> None:
-        """Store what waits."""
+        """Store what waits, and wait for what is being stored."""
         if self._task is not None:
             self._task.cancel()
-            await self._store()
+        await self._store()
 
     async def _store_later(self) -> None:
         await asyncio.sleep(GATHER)
@@ -48,6 +49,10 @@ class RefusedHandshakes:
         await self._store()
 
     async def _store(self) -> None:
+        async with self._storing:
+            await self._store_all()
+
+    async def _store_all(self) -> None:
         waiting, more = self._waiting, self._more
         self._waiting, self._more = [], Counter()
         records = [self._record(refusal.reason, refusal.detail, trace) for refusal, trace in waiting]

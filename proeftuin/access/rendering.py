@@ -8,7 +8,7 @@ from lxml import etree
 from starlette.responses import Response
 
 from proeftuin.fhir.outcome import Issue, operation_outcome
-from proeftuin.reasons import Refused
+from proeftuin.reasons import Refused, Unmatched
 from proeftuin.transport.tracing import Trace
 
 Form = Callable[[Refused, Trace], Response]
@@ -40,10 +40,10 @@ def oauth(refused: Refused, trace: Trace) -> Response:
     """Render as RFC 6749 §5.2, with `reason`, `remedy` and `trace_id` beside the two standard members."""
     reason = refused.reason
     content = {
-        "error": reason.oauth, "error_description": refused.detail,
+        "error": refused.oauth, "error_description": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, headers={"Cache-Control": "no-store"} | _headers(refused))
+    return json_response(content | _explained(refused), refused.status, headers={"Cache-Control": "no-store"} | _headers(refused))
 
 
 def fhir(refused: Refused, trace: Trace) -> Response:
@@ -54,7 +54,7 @@ def fhir(refused: Refused, trace: Trace) -> Response:
     ]
     outcome = operation_outcome(issues)
     outcome["extension"] = [{"url": "https://proeftuin.example/StructureDefinition/trace-id", "valueId": trace.trace_id}]
-    return json_response(outcome, reason.status, FHIR_JSON, _headers(refused))
+    return json_response(outcome, refused.status, FHIR_JSON, _headers(refused))
 
 
 def problem(refused: Refused, trace: Trace) -> Response:
@@ -62,10 +62,14 @@ def problem(refused: Refused, trace: Trace) -> Response:
     reason = refused.reason
     content = {
         "type": f"https://proeftuin.example/reasons#{reason.code}", "title": reason.code.replace("_", " "),
-        "status": reason.status, "detail": refused.detail,
+        "status": refused.status, "detail": refused.detail,
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
-    return json_response(content, reason.status, "application/problem+json", _headers(refused))
+    return json_response(content | _explained(refused), refused.status, "application/problem+json", _headers(refused))
+
+
+def _explained(refused: Refused) -> dict[str, Any]:
+    return {"explanation": refused.explanation} if isinstance(refused, Unmatched) else {}
 
 
 def soap(refused: Refused, trace: Trace) -> Response:
@@ -88,10 +92,10 @@ def soap(refused: Refused, trace: Trace) -> Response:
 def _headers(refused: Refused) -> dict[str, str]:
     reason = refused.reason
     headers = {"X-Reason": reason.code}
-    if reason.status == 401:
-        headers["WWW-Authenticate"] = f'Bearer error="{reason.oauth}", error_description="{reason.code}"'
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = f'Bearer error="{refused.oauth}", error_description="{reason.code}"'
     elif reason.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
-    elif reason.status == 503:
+    elif refused.status == 503:
         headers["Retry-After"] = "1"
     return headers | refused.headers

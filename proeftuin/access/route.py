@@ -74,17 +74,19 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
         admission = None
         reason = "ok"
         try:
-            peer = enforcement.check_certificate(peer, trust, tenant.clock.now())
+            peer = enforcement.check_certificate(peer, trust, tenant.clock.real())
             if unknown is not None:
                 raise unknown
             enforcement.check_party(peer, requirement, tenant.party.client_id)
-            token = await enforcement.check_token(request.headers.get("authorization"), peer, requirement, tenant.verifier)
+            token = await enforcement.check_token(request, peer, requirement, tenant)
             if token is not None:
                 record.token, record.purpose, record.person = token.policy, token.grant.purpose, token.grant.person
                 record.policies = _held_against(requirement, token.grant.scopes)
                 if token.patient is not None:
                     record.patients = [token.patient]
-            enforcement.check_scope(token, requirement)
+                if token.grant.principal is not None:
+                    record.details["acts_for"] = token.grant.principal
+                enforcement.check_scope(token, requirement)
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
             request.state.admission = admission

@@ -36,6 +36,8 @@ class About:
 
 NOTHING = About()
 
+SEE_OTHER = 303  # the one redirect that is a success: after a login the browser goes back to its client
+
 
 class Caller:
     """Calls others as one party (`here`) and puts its own end of each call in that party's outbox, before the answer is used.
@@ -120,7 +122,7 @@ def _describe(record: Record, interaction: Interaction, url: str, sent: Mapping[
 def _judge(record: Record, answer: Answer, *, logged: bool) -> None:
     """Make the event tell how it ended, as the other end logs it: X-Reason and X-Outcome say so, also of a no that is a 200."""
     code, outcome = answer.headers.get("X-Reason"), answer.headers.get("X-Outcome", "")
-    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300):
+    if code is not None or 400 <= answer.status < 500 or (logged and answer.status >= 300 and answer.status != SEE_OTHER):
         failure = outcome if outcome in (MINOR_FAILURE, SERIOUS_FAILURE, MAJOR_FAILURE) else SERIOUS_FAILURE
         record.refuse(CATALOGUE.get(code or "", UPSTREAM), f"{record.server.name} answered {answer.status}", failure)
     elif answer.status == 201 and (created := interactions.reference_in(answer.headers.get("Location", ""))):

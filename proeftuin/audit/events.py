@@ -108,15 +108,43 @@ REVOCATION = EventType(
     dcm("110113", "Security Alert"), dcm("110137", "User security Attributes Changed"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
+GRANTS_SEEN = EventType(
+    dcm("110112", "Query"), {"system": _PROEFTUIN, "code": "grants", "display": "Live grants seen"}, "R",
+    DESTINATION, SOURCE, RECIPIENT, bearer="none", source=SECURITY_SERVER, lifecycle=USED, about="live grants",
+)  # fmt: skip
+KEY_ROTATION = EventType(
+    dcm("110113", "Security Alert"), dcm("110131", "Security Configuration"), "U", APPLICATION, AUTHORIZER, RECIPIENT,
+    bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
 LOGIN = EventType(
     dcm("110114", "User Authentication"), dcm("110122", "Login"), "E", APPLICATION, AUTHORIZER, RECIPIENT,
     bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+ISSUANCE = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "issue-credential", "display": "Issue verifiable credential"},
+    "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+CREDENTIAL_REVOCATION = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "revoke-credential", "display": "Revoke verifiable credential"},
+    "U", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+HOLDING = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "hold-credential", "display": "Load or remove a credential"},
+    "U", APPLICATION, CUSTODIAN, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+PRESENTATION = EventType(
+    dcm("110114", "User Authentication"), {"system": _PROEFTUIN, "code": "present", "display": "Present verifiable credentials"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
 DECISION = EventType(
     dcm("110113", "Security Alert"),
     {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"},
     "E", APPLICATION, AUTHORIZER, RECIPIENT, AUTHZ_CONSENT, bearer="client", purpose=None,
     source=SECURITY_SERVER,
+)  # fmt: skip
+POLICY_DECISION = EventType(  # of the decision point, or of the enforcement point that asked it and let through
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "policy-decision", "display": "Policy decision"},
+    "E", APPLICATION, AUTHORIZER, RECIPIENT,
 )  # fmt: skip
 EVALUATION = EventType(
     REST,
@@ -146,6 +174,14 @@ AUDIT_LOG_CONFIGURED = EventType(
 ERASURE = EventType(  # of content of the log itself, after its retention or by order; never names whom it was about
     dcm("110101", "Audit Log Used"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "destroy"},
     "D", APPLICATION, CUSTODIAN, AUTHOR, lifecycle=ERASED, about="audit log",
+)  # fmt: skip
+ARCHIVE = EventType(  # of a year of the log itself
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "archive"},
+    "C", APPLICATION, CUSTODIAN, AUTHOR, about="audit log",
+)  # fmt: skip
+EXPORT = EventType(  # of a party's own events, out of the log
+    dcm("110106", "Export"), {"system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "code": "extract"},
+    "R", DESTINATION, SOURCE, RECIPIENT,
 )  # fmt: skip
 NODE_AUTHENTICATION = EventType(
     dcm("110113", "Security Alert"), dcm("110126", "Node Authentication"), "E", APPLICATION, SOURCE, RECIPIENT

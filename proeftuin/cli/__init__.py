@@ -3,13 +3,16 @@
 import shutil
 import sys
 
-from proeftuin.cli import checks, inspection, network, pki, seeing
+from proeftuin.cli import authorization, checks, inspection, network, pki, seeing
 from proeftuin.cli.command import console
 
 app = network.app
 app.command("console")(seeing.web_console)
 app.command("trace")(seeing.trace)
 app.add_typer(pki.app, name="pki")
+app.command("clock")(authorization.clock)
+app.add_typer(authorization.client_app, name="client")
+app.add_typer(authorization.keys_app, name="keys")
 app.add_typer(checks.parties_app, name="parties")
 inspection.register(checks.log_app)
 app.add_typer(checks.log_app, name="log")

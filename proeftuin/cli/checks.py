@@ -28,16 +28,42 @@ def parties_check(file: Annotated[Path, typer.Argument(help="The identity seed."
 
 @log_app.command("verify")
 @explained
-def log_verify(home: HomeOption = HOME) -> None:
+def log_verify(
+    home: HomeOption = HOME,
+    archive: Annotated[Path | None, typer.Option(help="Check this archive instead.", exists=True, dir_okay=False)] = None,
+    key: Annotated[Path | None, typer.Option(help="The key line of the log; the sandbox's own when absent.")] = None,
+    witness_key: Annotated[Path | None, typer.Option(help="The key line of the witness; the sandbox's own when absent.")] = None,
+) -> None:
     """Recompute the whole log from its database: commitments, leaves, tiles, checkpoints; exit 1 at the first difference."""
-    from proeftuin.sandbox.log_verification import verify
+    from proeftuin.sandbox.log_verification import verify, verify_archive
 
-    report = verify(home_at(home))
+    if archive is None:
+        report = verify(home_at(home))
+    else:
+        own = None if key else home_at(home)
+        report = verify_archive(archive, own, key, witness_key)
     console.print(
         f"{report.events} events, {report.checkpoints} checkpoints: {report.fault or 'nothing was changed'}", highlight=False
     )
     if report.fault:
         raise typer.Exit(1)
+
+
+@log_app.command("archive")
+@explained
+def log_archive(
+    year: Annotated[int, typer.Option(help="Of what was logged in this year, which is over.", min=1, max=9999)],
+    file: Annotated[Path | None, typer.Option(help="The file to make or replace; log-<year>.archive when absent.")] = None,
+    home: HomeOption = HOME,
+) -> None:
+    """Make an archive of a year, as the keeper of the log; it proves itself, nothing is deleted, and it is an event of the log."""
+    from proeftuin.sandbox.log_archive import archive
+
+    made = asyncio.run(archive(home_at(home), year, file or Path(f"log-{year}.archive")))
+    console.print(
+        f"{made['file']}: events {made['first']} to {made['last']}, SHA-256 {made['sha256']}; event {made['event']} tells of it",
+        highlight=False,
+    )
 
 
 @log_app.command("conformance")
@@ -98,3 +124,5 @@ def log_erase(
 
     found = asyncio.run(run())
     console.print(f"{found['erased']} events erased; event {found['event']} tells of it", highlight=False)
+    for name in found["archives"]:  # type: ignore[attr-defined] # the answer of our own service
+        console.print(f"{name} still has them: make it anew (proeftuin log archive) and destroy every copy", highlight=False)

@@ -65,6 +65,7 @@ def rotate(
     sandbox = home_at(home)
     member = sandbox.seed.party(party)
     folders = [sandbox.party_folder(party)]
+    before = sandbox.certificate_jwk(party)
     for instance in sandbox.topology.instances:
         folder = sandbox.instance_folder(instance.name)
         if instance.operator == party:
@@ -74,6 +75,7 @@ def rotate(
     for folder in folders:
         issued = sandbox.authority.rotate(member, folder=folder, name="certificate", revoke=revoke)
         console.print(f"{issued.certificate}  serial {issued.serial:x}", highlight=False)
+    sandbox.replace_client_key(party, before)
 
 
 @app.command("crl")

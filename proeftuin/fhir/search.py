@@ -369,3 +369,8 @@ def _unescape(text: str) -> str:
 
 def _list(words: Iterable[str]) -> str:
     return " or ".join(f":{word}" for word in sorted(words)) or "nothing"
+
+
+def alternatives(text: str) -> list[str]:
+    """Return the values that a parameter's text offers: separated by comma, unescaped (FHIR R4 §3.1.1.5.7)."""
+    return [_unescape(part) for part in _split(text, ",")]

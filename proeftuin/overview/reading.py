@@ -37,7 +37,7 @@ def read(event: Event) -> dict[str, Any]:
     `organisation` asked `asked_of`, both `{"name", "identifier"}`, at `asked_at` (origin of the address). `end`: which of the two
     logged this, "asking", "asked" or None when the event does not tell. `event`: code of its subtype. `what`: made available,
     viewed, requested, removed or refused. `categories`: codes of nl-gf-data-categories-cs or FHIR types. `basis`:
-    `{"kind", "consents"}`, kind consent, emergency, own request, legal task or none.
+    `{"kind", "consents"}`, kind consent, emergency, own request, legal task or none. `emergency_reason`: in words of who opened it.
     """
     details = _details(event)
     purpose = _purpose(event)
@@ -59,6 +59,7 @@ def read(event: Event) -> dict[str, Any]:
         "outcome": "refused" if event.get("outcome", "0") != "0" else "given",
         "reason": details.get("reason"),
         "emergency": purpose in _EMERGENCY,
+        "emergency_reason": details.get("emergency_reason"),
         "trace_id": _extension(event, "trace-id"),
         "request_id": _request_id(event),
     }

@@ -87,12 +87,20 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
         asked_of=", ".join(dict.fromkeys(_organisation(row["asked_of"]) for row in rows)),
         basis=ground,
         purpose=next((_word("purpose", row["purpose"]) for row in rows if row["purpose"]), _UNKNOWN),
-        emergency="Ja" if any(row["emergency"] for row in rows) else "Nee",
+        emergency=_emergency(rows),
         told_by=f"{tellers}. {WORDS['ends'][line['ends'] if line['agree'] else 'disagree']}",
         step=line["step"],
         places=tuple(row["proof"]["index"] for row in rows),
         hashes=tuple(merkle.leaf_hash(base64.b64decode(row["proof"]["entry"])).hex() for row in rows),
     )
+
+
+def _emergency(rows: list[dict[str, Any]]) -> str:
+    """Whether it was an emergency, and what whoever opened the data said of it."""
+    reason = next((row["emergency_reason"] for row in rows if row["emergency_reason"]), None)
+    if reason:
+        return f"Ja: {reason}"
+    return "Ja" if any(row["emergency"] for row in rows) else "Nee"
 
 
 def _who(rows: list[dict[str, Any]]) -> str:

@@ -68,6 +68,11 @@ class Peer:
         raise AssertionError("peer_from_der makes no Peer without an identifier")
 
     @property
+    def certificate_id(self) -> str:
+        """The name of the certificate itself: its issuer and serial number."""
+        return f"{self.issuer}#{self.serial:x}"
+
+    @property
     def identifier(self) -> tuple[str, str]:
         """The identifier of client_id as (naming system, value)."""
         systems = {"ura": URA_SYSTEM, "oin": OIN_SYSTEM, "uzovi": UZOVI_SYSTEM, "kvk": KVK_SYSTEM}

@@ -300,8 +300,12 @@ def token_form(
     purpose: str | None = None,
     id_token: str | None = None,
     lifetime: int | None = None,
+    reason: str | None = None,
 ) -> dict[str, str]:
-    """Return the form of a token request (authorization README): bounded by scope, and by client, purpose and time when given."""
+    """Return the form of a token request (authorization README): bounded by scope, and by client, purpose and time when given.
+
+    `reason`: why an emergency cannot wait, in words.
+    """
     form = {"grant_type": "client_credentials", "client_id": client_id, "scope": scope, "resource": resource}
     if patient is not None:
         details: dict[str, Any] = {"type": "client_data", "patient": {"system": BSN_SYSTEM, "value": patient}}
@@ -309,6 +313,8 @@ def token_form(
             details["purpose_of_use"] = purpose
         if lifetime is not None:
             details["expires_in"] = lifetime
+        if reason is not None:
+            details["reason"] = reason
         form["authorization_details"] = json.dumps([details])
     if id_token is not None:
         form["id_token"] = id_token

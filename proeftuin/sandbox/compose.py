@@ -10,7 +10,8 @@ from proeftuin.sandbox.topology import Instance
 
 _HEAD = """\
 # The network in containers: one for each instance of parties.toml, PostgreSQL behind them, the CA in none of them.
-# `prepare` makes certificates, settings and a database role for each; an instance sees its own volume and the PKI's public part.
+# `prepare` makes certificates, settings and a database role for each; an instance sees its own volume and what all
+# may read: the PKI's public part, the registered OAuth clients and the sandbox's clock.
 # Written by `python -m proeftuin.sandbox.compose > docker-compose.yml`: change parties.toml or that module, not this file.
 version: "3.8"
 
@@ -56,6 +57,7 @@ services:
     volumes:
       - home:/proeftuin
       - trust:/trust
+      - shared:/proeftuin/shared
 """
 
 _INSTANCE = """
@@ -63,7 +65,7 @@ _INSTANCE = """
     <<: *instance
     command: [serve, {name}]
     ports: ["127.0.0.1:{port}:{port}"]
-    volumes: ["{name}:/proeftuin/instances/{name}", "trust:/proeftuin/pki/trust:ro"]
+    volumes: ["{name}:/proeftuin/instances/{name}", "trust:/proeftuin/pki/trust:ro", "shared:/proeftuin/shared:ro"]
     healthcheck:
       test: [CMD, python, -m, proeftuin.sandbox.container_health, {name}]
       interval: 5s
@@ -79,7 +81,7 @@ def render(instances: tuple[Instance, ...]) -> str:
     head = _HEAD.format(connect_to=json.dumps(connect_to))
     mounts = "".join(f"      - {name}:/proeftuin/instances/{name}\n" for name in names)
     services = "".join(_INSTANCE.format(name=instance.name, port=instance.port) for instance in instances)
-    volumes = "".join(f"  {name}:\n" for name in ["home", "trust", "database", *names])
+    volumes = "".join(f"  {name}:\n" for name in ["home", "trust", "shared", "database", *names])
     return f"{head}{mounts}{services}\nvolumes:\n{volumes}"
 
 

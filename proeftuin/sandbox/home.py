@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -14,12 +15,14 @@ from proeftuin import parties
 from proeftuin.parties import Party, Seed
 from proeftuin.pki.authority import Authority
 from proeftuin.pki.export import export_pkcs12
+from proeftuin.pki.profiles import KeyType
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
-from proeftuin.settings import ServiceSettings, TenantSettings, database_name
+from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
 from proeftuin.storage.roles import provision
 from proeftuin.storage.secrets import secret
 from proeftuin.tape.store import Tape
+from proeftuin.tokens.keys import jwk_of
 
 PASSPHRASE = "proeftuin"  # noqa: S105 - the client.p12 of a sandbox party protects nothing real
 RENEW_BEFORE = timedelta(days=7)
@@ -75,6 +78,47 @@ class Home:
         """Where an instance keeps its settings, certificates, keys and databases."""
         return self.path / "instances" / instance
 
+    @property
+    def clock_file(self) -> Path:
+        """The file that holds by how many seconds the sandbox's time is moved."""
+        return self.path / "shared" / "clock"
+
+    def client_file(self, party: str) -> Path:
+        """Where the keys and redirect addresses of a party as OAuth client stand."""
+        return self.path / "shared" / "clients" / f"{party}.json"
+
+    def register_client(
+        self, party: str, *, jwks: dict[str, Any] | None = None, redirect_uris: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Register a party as OAuth client (RFC 7591 §2), or change what it registered.
+
+        Without `jwks` it keeps the keys that it had, at first that of its certificate. Returns the document.
+
+        Raises SeedError for an unknown party.
+        """
+        member = self.seed.party(party)
+        file = self.client_file(party)
+        known = json.loads(file.read_text()) if file.exists() else {}
+        document = {
+            "client_id": member.client_id,
+            "client_name": member.name,
+            "redirect_uris": redirect_uris if redirect_uris is not None else known.get("redirect_uris", []),
+            "jwks": jwks or known.get("jwks") or {"keys": [self.certificate_jwk(party)]},
+        }
+        _write(file, json.dumps(document, indent=1, ensure_ascii=False))
+        return document
+
+    def replace_client_key(self, party: str, before: dict[str, Any]) -> None:
+        """Let the registered keys follow the certificate of a party: the key `before` makes way for the present one."""
+        known = self.register_client(party)["jwks"]["keys"]
+        now = self.certificate_jwk(party)
+        self.register_client(party, jwks={"keys": [now if each.get("kid") == before["kid"] else each for each in known]})
+
+    def certificate_jwk(self, party: str) -> dict[str, Any]:
+        """Return the public key in the certificate of a party."""
+        leaf = x509.load_pem_x509_certificate((self.party_folder(party) / "certificate.pem").read_bytes())
+        return jwk_of(leaf.public_key())
+
     def prepare(self, seed_file: Path, base_port: int, database_server: str = "", *, tape: bool = False) -> None:
         """Make or complete the folder: CA, certificates and settings; what is there and still good stays.
 
@@ -101,6 +145,8 @@ class Home:
                 export_pkcs12(
                     folder / "certificate.pem", folder / "certificate.key", folder / "client.p12", PASSPHRASE, self.ca_bundle
                 )
+            if not self.client_file(party.id).exists():
+                self.register_client(party.id, redirect_uris=[f"https://localhost/{party.id}/callback"])
 
     def settings_file(self, instance: str) -> Path:
         """Return the settings file of an instance."""
@@ -118,6 +164,8 @@ class Home:
             tenant_folder = folder / "tenants" / party
             self._certify(seed.party(party), tenant_folder, "certificate")
             care = seed.party(party).is_care_provider
+            if care and instance.service == "wallet":
+                self._certify(seed.party(party), tenant_folder, "x509", key_type="rsa2048")  # signs X509Credentials (RFC023: RSA)
             database = f"sqlite:///tenants/{party}/{instance.service}.sqlite"
             if database_server:
                 password = secret(tenant_folder / "keys" / "database.password", lambda: secrets.token_urlsafe(24).encode())
@@ -131,6 +179,7 @@ class Home:
                     folder=Path("tenants") / party,
                     database=database,
                     datastation=layout.datastation(party) if care else "",
+                    authorization_server=layout.issuer(party) if care else "",
                 )
             )
         settings = ServiceSettings(
@@ -146,11 +195,16 @@ class Home:
             parties=Path("../../parties.toml"),
             tenants=tenants,
             network=layout.network,
+            clock=Path("../../shared/clock"),
+            iwlz=Iwlz(profile_by_request=True),
+            clients=Path("../../shared/clients") if instance.service == "authorization" else None,
             tape=Path("../../tape.sqlite") if tape else None,
         )
         _write(self.settings_file(instance.name), settings.model_dump_json(indent=1))
 
-    def _certify(self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",)) -> bool:
+    def _certify(
+        self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",), key_type: KeyType = "p256"
+    ) -> bool:
         """Issue a certificate unless a good one is there; returns whether it did."""
         path = folder / f"{name}.pem"
         if path.exists() and (folder / f"{name}.key").exists():
@@ -158,7 +212,7 @@ class Home:
             revoked = {entry.serial for entry in self.authority.index() if entry.revoked}
             if leaf.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE and leaf.serial_number not in revoked:
                 return False
-        self.authority.issue(party, folder=folder, name=name, dns=dns)
+        self.authority.issue(party, folder=folder, name=name, dns=dns, key_type=key_type)
         return True
 
 

@@ -9,7 +9,7 @@ from proeftuin.categories import GROUP_SYSTEM, GROUPS
 from proeftuin.fhir.bundle import subjects
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM
 from proeftuin.parties import Client, ConsentSeed, Party, Seed
-from proeftuin.sandbox import directory
+from proeftuin.sandbox import credentials, directory
 from proeftuin.sandbox.care_system import CATEGORIES, CareSystem, Stopped
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.topology import only
@@ -31,6 +31,7 @@ async def seed(home: Home) -> None:
     topology = home.topology
     await _feed_addressing(home)
     await asyncio.gather(
+        _credentials(home),
         _consents(home),
         *(_records(home, party) for party in topology.seed.parties if party.is_care_provider),
     )
@@ -50,6 +51,15 @@ async def _feed_addressing(home: Home) -> None:
         await register.discover()  # so that what it logged of this is delivered
     finally:
         await register.close()
+
+
+async def _credentials(home: Home) -> None:
+    register = care_system(home, only(home.seed, "register"))
+    systems = {party.id: care_system(home, party.id) for party in credentials.owners(home)}
+    try:
+        await credentials.provide(credentials.Wallets(home, register), systems)
+    finally:
+        await asyncio.gather(register.close(), *(each.close() for each in systems.values()))
 
 
 async def _records(home: Home, party: Party) -> None:

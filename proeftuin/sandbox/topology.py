@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from proeftuin.credentials.dids import web_did
 from proeftuin.parties import Seed, SeedError
 from proeftuin.settings import Network
 
@@ -16,7 +17,7 @@ NATIONAL = {  # service -> the kind of party that runs it, in the order of their
     "witness": "toezichthouder",  # who supervises, sees to it that the log is not rewritten
 }
 APPLICATIONS = {
-    service: f"services.{service}.app" for service in (*NATIONAL, "authorization", "datastation")
+    service: f"services.{service}.app" for service in (*NATIONAL, "authorization", "datastation", "wallet")
 }  # the only place where the ground names the services, and it does so as text
 
 
@@ -64,10 +65,16 @@ class Topology:
         """Return the base address of the datastation of `party`, the audience of tokens for it."""
         return f"{self.instance('datastation', party).base_url}/{party}"
 
+    def wallet(self, party: str) -> str:
+        """Return the base address of the wallet of `party`; its DID document stands below it."""
+        return f"{self.instance('wallet', party).base_url}/iam/{party}"
+
     def audience(self, instance: Instance, party: str) -> str:
         """Return what tokens for `party` at `instance` name as audience."""
         if instance.service == "authorization":
             return self.issuer(party)
+        if instance.service == "wallet":
+            return self.wallet(party)
         return self.datastation(party) if instance.service == "datastation" else instance.base_url
 
     @property
@@ -80,6 +87,7 @@ class Topology:
             issuer=self.issuer(stelsel),
             identity_professionals=self.issuer(register),
             identity_clients=self.issuer(stelsel),
+            registrar=web_did(self.wallet(register)),
         )
 
     def _only(self, kind: str) -> str:
@@ -95,13 +103,14 @@ def only(seed: Seed, kind: str) -> str:
 
 
 def of(seed: Seed, base_port: int = BASE_PORT) -> Topology:
-    """Lay the network out: national services at base+1.., then per host an authorization server and a datastation."""
+    """Lay the network out: national services at base+1.., then per host an authorization server, a datastation and a wallet."""
     instances = [
         Instance(service, service, only(seed, kind), base_port + offset, (only(seed, kind),))
         for offset, (service, kind) in enumerate(NATIONAL.items(), 1)
     ]
     stelsel, register = only(seed, "stelsel"), only(seed, "register")
     instances.append(Instance("authorization", "authorization", stelsel, base_port + len(NATIONAL) + 1, (stelsel, register)))
+    instances.append(Instance("wallet", "wallet", register, base_port + len(NATIONAL) + 2, (register,)))
     hosts: dict[str, list[str]] = {}
     for party in seed.parties:
         if party.is_care_provider:
@@ -110,4 +119,6 @@ def of(seed: Seed, base_port: int = BASE_PORT) -> Topology:
         for service, first in (("authorization", 11), ("datastation", 31)):
             port = base_port + first + offset
             instances.append(Instance(f"{service}-{host}", service, host, port, tuple(hosted)))
+        owners = tuple(dict.fromkeys([*hosted, host]))  # a vendor has a wallet of its own: it presents who it works for
+        instances.append(Instance(f"wallet-{host}", "wallet", host, base_port + 51 + offset, owners))
     return Topology(seed, tuple(instances), base_port + CONSOLE)

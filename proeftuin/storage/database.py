@@ -54,6 +54,11 @@ class Database:
         self._pending.append((lambda connection: fn(connection, *args, **kwargs), future))
         return await future
 
+    def snapshot(self) -> sa.Connection:
+        """Return a connection of which all reads see the same moment, to be closed by the caller (`with`)."""
+        connection = self.engine.connect()
+        return connection if self.is_sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
+
     async def close(self) -> None:
         """Finish what is pending and give every connection back."""
         if self.is_sqlite:
@@ -81,6 +86,9 @@ class Database:
                 self._writer = self.engine.connect()
             with self._writer.begin():
                 for fn, future in batch:
+                    if len(batch) == 1:  # what fails alone takes nobody's work along
+                        outcomes.append((future, fn(self._writer), None))
+                        continue
                     try:
                         with self._writer.begin_nested():
                             outcomes.append((future, fn(self._writer), None))

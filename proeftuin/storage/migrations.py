@@ -7,12 +7,17 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.schema import CreateIndex, CreateTable
 
+from proeftuin.storage import replay
 from proeftuin.storage.database import UTF8
 
 
 def upgrade(engine: sa.Engine, folder: Path) -> None:
-    """Run every revision in `folder`/versions that the database has not had yet, in one transaction."""
+    """Run every revision in `folder`/versions that the database has not had yet, in one transaction.
+
+    The table that every service has, of what serves once, is made beside them.
+    """
     script = ScriptDirectory(str(folder))
 
     def steps(revision: Any, _context: Any) -> Any:  # noqa: ANN401 - alembic's own types are private
@@ -24,6 +29,9 @@ def upgrade(engine: sa.Engine, folder: Path) -> None:
         context = MigrationContext.configure(connection, opts={"fn": steps})
         with Operations.context(context):
             context.run_migrations()
+        connection.execute(CreateTable(replay.served, if_not_exists=True))
+        for index in replay.served.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def ensure_database(url: str) -> None:

@@ -1,8 +1,8 @@
 """Tokens that a service asks for itself (client credentials over mTLS, RFC 8705 §2), kept until shortly before they expire."""
 
 import asyncio
-import time
 
+from proeftuin.clock import Clock, SystemClock
 from proeftuin.reasons import UPSTREAM, Refused
 from proeftuin.transport.client import Client, Unreachable
 
@@ -10,10 +10,11 @@ from proeftuin.transport.client import Client, Unreachable
 class TokenClient:
     """Gets tokens of one issuer for one party."""
 
-    def __init__(self, issuer: str, client_id: str, client: Client, *, margin: float = 10.0) -> None:
+    def __init__(self, issuer: str, client_id: str, client: Client, clock: Clock | None = None, *, margin: float = 10.0) -> None:
         self._issuer = issuer
         self._client_id = client_id
         self._client = client
+        self._clock = clock or SystemClock()
         self._margin = margin
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
@@ -23,10 +24,11 @@ class TokenClient:
         wanted = (resource, scope)
         async with self._locks.setdefault(wanted, asyncio.Lock()):
             kept = self._tokens.get(wanted)
-            if kept is not None and time.monotonic() < kept[1]:
+            now = self._clock.now().timestamp()
+            if kept is not None and now < kept[1]:
                 return kept[0]
             token, lifetime = await self._request(resource, scope)
-            self._tokens[wanted] = (token, time.monotonic() + lifetime - self._margin)
+            self._tokens[wanted] = (token, now + lifetime - self._margin)
             return token
 
     def forget(self) -> None:

@@ -1,5 +1,6 @@
 """Identity statements on a person: of a professional (shaped like the Dezi verklaring, nuts.md §4) or of a client."""
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,13 @@ import jwt
 
 from proeftuin.clock import Clock
 from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
-from proeftuin.parties import Client, Party, Professional
+from proeftuin.parties import Party, Professional
 from proeftuin.reasons import IDENTITY_INVALID, Refused
 from proeftuin.tokens.access_token import Person
 from proeftuin.tokens.issuers import KeySource
 from proeftuin.tokens.keys import ALGORITHM, SigningKeys
 
-MEDIA_TYPE = "verklaring+jwt"
+MEDIA_TYPE, ID_TOKEN = "verklaring+jwt", "JWT"  # a statement by itself, or the ID token of a login (OpenID Connect)
 _SIGNATURE_ONLY: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}  # time: our clock
 LIFETIME = 3600  # seconds: as long as one session behind a desk
 
@@ -26,24 +27,41 @@ class IdentityStatement:
     audience: str
     jti: str
 
-    @property
-    def is_client(self) -> bool:
-        """Whether the person is a client of care, and not a professional."""
-        return self.person.system == BSN_SYSTEM
+
+PROFESSIONAL_CLAIMS = (
+    "dezi_nummer", "abonnee_nummer", "abonnee_naam", "achternaam", "rol_code", "rol_naam", "rol_code_bron",
+)  # fmt: skip
+CLIENT_CLAIMS = ("bsn",)
 
 
-def state_professional(keys: SigningKeys, issuer: str, professional: Professional, employer: Party, jti: str, clock: Clock) -> str:
-    """Sign a statement on a professional of `employer`; the claim names are those of Dezi."""
-    return _sign(keys, issuer, employer.client_id, jti, clock, {
-        "dezi_nummer": professional.uzi, "abonnee_nummer": employer.ura, "abonnee_naam": employer.name,
-        "achternaam": professional.name, "rol_code": professional.role, "rol_naam": professional.role_name,
-        "rol_code_bron": "http://www.dezi.nl/rol_bron/big",
-    })  # fmt: skip
+def of_professional(professional: Professional, employer: Party) -> dict[str, Any]:
+    """Return what is stated of a professional of `employer`, by the names of Dezi."""
+    values = (
+        professional.uzi, employer.ura, employer.name, professional.name, professional.role, professional.role_name,
+        "http://www.dezi.nl/rol_bron/big",
+    )  # fmt: skip
+    return dict(zip(PROFESSIONAL_CLAIMS, values, strict=True))
 
 
-def state_client(keys: SigningKeys, issuer: str, client: Client, portal: Party, jti: str, clock: Clock) -> str:
-    """Sign a statement on a client of care who logged in through `portal`."""
-    return _sign(keys, issuer, portal.client_id, jti, clock, {"bsn": client.bsn})
+def of_client(bsn: str) -> dict[str, Any]:
+    """Return what is stated of a client of care."""
+    return dict(zip(CLIENT_CLAIMS, (bsn,), strict=True))
+
+
+def state(
+    keys: SigningKeys, issuer: str, through: Party, about: dict[str, Any], clock: Clock, *, media_type: str = MEDIA_TYPE
+) -> str:
+    """Sign a statement with the claims `about` a person who logged in through a party, to whom it is addressed."""
+    now = int(clock.now().timestamp())
+    claims = {
+        "iss": issuer,
+        "aud": through.client_id,
+        "jti": secrets.token_urlsafe(16),
+        "iat": now,
+        "nbf": now,
+        "exp": now + LIFETIME,
+    }
+    return keys.sign(about | claims, typ=media_type)
 
 
 async def verify(raw: str, issuers: dict[str, KeySource], clock: Clock) -> IdentityStatement:
@@ -56,8 +74,8 @@ async def verify(raw: str, issuers: dict[str, KeySource], clock: Clock) -> Ident
         if key is None:
             raise Refused(IDENTITY_INVALID, "the identity provider has no key with the statement's kid")
         jwt.decode(raw, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
-        if decoded["header"].get("typ") != MEDIA_TYPE:
-            raise Refused(IDENTITY_INVALID, f"the statement's typ is not {MEDIA_TYPE}")
+        if decoded["header"].get("typ") not in (MEDIA_TYPE, ID_TOKEN):
+            raise Refused(IDENTITY_INVALID, f"the statement's typ is not {MEDIA_TYPE} or {ID_TOKEN}")
         if not int(claims["nbf"]) <= clock.now().timestamp() < int(claims["exp"]):
             raise Refused(IDENTITY_INVALID, "the statement is expired or not yet valid")
         return IdentityStatement(_person(claims), str(claims["aud"]), str(claims["jti"]))
@@ -71,12 +89,6 @@ def told(raw: str) -> Person | None:
         return _person(jwt.decode(raw, options={"verify_signature": False} | _SIGNATURE_ONLY))
     except (jwt.InvalidTokenError, KeyError, TypeError):
         return None
-
-
-def _sign(keys: SigningKeys, issuer: str, audience: str, jti: str, clock: Clock, about: dict[str, Any]) -> str:
-    now = int(clock.now().timestamp())
-    times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
-    return keys.sign({"iss": issuer, "aud": audience, "jti": jti} | times | about, typ=MEDIA_TYPE)
 
 
 def _person(claims: dict[str, Any]) -> Person:

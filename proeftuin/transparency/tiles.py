@@ -13,43 +13,75 @@ LoadTile = Callable[[int, int], bytes]  # gives the stored hashes of a tile, joi
 
 @dataclass(slots=True)
 class Tree:
-    """The right edge of the tree: `edge[L]` are the hashes of the last tile of level L, fewer than 256 of them."""
+    """The right edge of the tree: `edge[L]` are the hashes of the last tile of level L, fewer than 256 of them.
+
+    `peaks` are the roots of the complete subtrees, largest first: the root is at hand after every append.
+    """
 
     size: int = 0
     edge: list[bytes] = field(default_factory=lambda: [b""])
+    peaks: list[bytes] = field(default_factory=list)
 
     @classmethod
     def load(cls, size: int, load: LoadTile) -> "Tree":
-        """Take up a stored tree of `size` leaves."""
+        """Take up a stored tree of `size` leaves; raises LookupError when a tile lacks hashes."""
         edge: list[bytes] = []
         count = size
         while True:
             kept = count % WIDTH
-            edge.append(load(len(edge), count // WIDTH)[: kept * SIZE] if kept else b"")
+            hashes = load(len(edge), count // WIDTH)[: kept * SIZE] if kept else b""
+            if len(hashes) != kept * SIZE:
+                raise LookupError(f"tile {len(edge)}/{count // WIDTH} lacks hashes")
+            edge.append(hashes)
             count //= WIDTH
             if count == 0:
-                return cls(size, edge)
+                return cls(size, edge, [peak for hashes in reversed(edge) for peak in _peaks(hashes)])
 
     def append(self, leaves: list[bytes]) -> dict[Tile, bytes]:
         """Add leaf hashes; returns every tile that changed, with its hashes joined, to be stored in the same transaction."""
         changed: dict[Tile, bytes] = {}
+        edge, peaks, touched = self.edge, self.peaks, 0
         for leaf in leaves:
-            self._add(0, self.size, leaf, changed)
+            edge[0] += leaf
+            hash_, height, left = leaf, 0, self.size
+            while left & 1:
+                hash_ = merkle.node_hash(peaks.pop(), hash_)
+                height, left = height + 1, left >> 1
+                if height % HEIGHT == 0:
+                    level = height // HEIGHT
+                    if level == len(edge):
+                        edge.append(b"")
+                    changed[level - 1, self.size >> height] = edge[level - 1]
+                    edge[level - 1] = b""
+                    edge[level] += hash_
+                    touched = max(touched, level)
+            peaks.append(hash_)
             self.size += 1
-        for level, hashes in enumerate(self.edge):
-            if hashes:
-                changed[level, (self.size >> HEIGHT * level) // WIDTH] = hashes
+        for level in range(touched + 1 if leaves else 0):
+            if edge[level]:
+                changed[level, (self.size >> HEIGHT * level) // WIDTH] = edge[level]
         return changed
 
-    def _add(self, level: int, count: int, hash_: bytes, changed: dict[Tile, bytes]) -> None:
-        if level == len(self.edge):
-            self.edge.append(b"")
-        self.edge[level] += hash_
-        if len(self.edge[level]) == WIDTH * SIZE:
-            changed[level, count // WIDTH] = self.edge[level]
-            top = subtree(self.edge[level])
-            self.edge[level] = b""
-            self._add(level + 1, count // WIDTH, top, changed)
+    def root(self) -> bytes:
+        """Return the root of the whole tree."""
+        return joined(self.peaks[:-1], self.peaks[-1]) if self.peaks else merkle.EMPTY_ROOT
+
+
+def joined(peaks: list[bytes], last: bytes) -> bytes:
+    """Return the root of a tree that consists of complete subtrees, largest first, and what comes after them."""
+    for left in reversed(peaks):
+        last = merkle.node_hash(left, last)
+    return last
+
+
+def _peaks(hashes: bytes) -> list[bytes]:
+    """The roots of the complete subtrees in the hashes of a tile that is not full."""
+    found: list[bytes] = []
+    while hashes:
+        width = SIZE << (len(hashes) // SIZE).bit_length() - 1
+        found.append(subtree(hashes[:width]))
+        hashes = hashes[width:]
+    return found
 
 
 def hash_at(load: LoadTile, *, keep: int = 64) -> merkle.HashAt:

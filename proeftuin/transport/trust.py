@@ -53,8 +53,21 @@ class Trust:
 
     def revoked(self, peer: Peer) -> bool:
         """Tell whether the certificate of `peer` stands on its issuer's revocation list, also on a connection that stayed open."""
+        return self.is_revoked(peer.certificate_id)
+
+    def root(self) -> x509.Certificate:
+        """Return the certificate that every chain leads to."""
+        return x509.load_pem_x509_certificate((self.folder / "root.pem").read_bytes())
+
+    def issuing(self, kind: str) -> x509.Certificate:
+        """Return the certificate of the CA that issues certificates of `kind` (`uzi`, `pkioverheid`, `vecozo`)."""
+        return x509.load_pem_x509_certificate((self.folder / f"issuing-{kind}.pem").read_bytes())
+
+    def is_revoked(self, certificate_id: str) -> bool:
+        """Tell the same of a certificate by its name (`Peer.certificate_id`)."""
+        issuer, _, serial = certificate_id.rpartition("#")
         self._refresh()
-        return (peer.issuer, peer.serial) in self._revoked
+        return (issuer, int(serial, 16)) in self._revoked
 
     def next_update(self) -> datetime:
         """Return the moment at which the first of the revocation lists expires, and from which nobody gets in."""
@@ -75,7 +88,7 @@ class Trust:
         if stamp == self._stamp:
             return
         lists = [x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(self.folder.glob("*.crl.pem"))]
-        self._revoked = frozenset((_common_name(crl.issuer), entry.serial_number) for crl in lists for entry in crl)
+        self._revoked = frozenset((common_name(crl.issuer), entry.serial_number) for crl in lists for entry in crl)
         self._next_update = min((crl.next_update_utc for crl in lists if crl.next_update_utc), default=None)
         self._stamp = stamp
 
@@ -192,5 +205,5 @@ def _stat(path: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_ino
 
 
-def _common_name(name: x509.Name) -> str:
+def common_name(name: x509.Name) -> str:
     return str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)

@@ -1,50 +1,175 @@
-"""The grants of one party: what was issued, to whom, until when, and whether it was revoked. No token and no BSN stands here."""
+"""The grants of one party: what was issued, to whom, until when, on what it stands, and what of that came to an end.
 
-from datetime import datetime
+Nothing is marked in a grant when it dies: it lives while none of its grounds has ended, itself being one. So what ends a ground is
+one row, whichever order it and the grant are stored in, and whoever asks sees it at once. No token stands here and no BSN, but for
+`evidence`, which is what a door was shown.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.tokens.access_token import AccessToken
+from services.authorization.grants import CONSENT, GRANT, GrantRequest, Ground
 
 metadata = sa.MetaData()
 grants = sa.Table(
-    "token_grant",
+    "issued_grant",
     metadata,
     sa.Column("jti", sa.String(64), primary_key=True),
+    sa.Column("door", sa.String(80), nullable=False),
     sa.Column("client_id", sa.String(64), nullable=False),
+    sa.Column("principal", sa.String(64), nullable=False),
+    sa.Column("actors", sa.Text, nullable=False),
+    sa.Column("subject", sa.String(64)),  # HMAC of the BSN
+    sa.Column("person", sa.String(64)),  # HMAC of the number of the acting person
     sa.Column("audience", sa.String(200), nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
-    sa.Column("thumbprint", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(64)),
+    sa.Column("legal_basis", sa.String(64), nullable=False),
+    sa.Column("bound_by", sa.String(16), nullable=False),
+    sa.Column("bound_to", sa.String(64), nullable=False),
     sa.Column("issued_at", sa.BigInteger, nullable=False),
+    sa.Column("not_before", sa.BigInteger),
     sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
-    sa.Column("revoked_at", sa.String(32)),
+    sa.Column("evidence", sa.Text),
+    sa.Index("grants_of_client", "client_id", "expires_at"),
+    sa.Index("grants_of_subject", "subject", "expires_at"),
 )
-_INSERT = grants.insert()
-_REVOKED_AT = sa.select(grants.c.revoked_at).where(grants.c.jti == sa.bindparam("jti"))
-_REVOKE = (
-    grants.update()
-    .where(grants.c.jti == sa.bindparam("wanted"), grants.c.revoked_at.is_(None))
-    .values(revoked_at=sa.bindparam("moment"))
+grounds = sa.Table(
+    "grant_ground",
+    metadata,
+    sa.Column("jti", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("id", sa.String(300), primary_key=True),
+    sa.Column("since", sa.BigInteger, nullable=False),  # position of the newest end that was known when the ground was looked at
+    sa.Index("grants_on_ground", "kind", "id"),
 )
+ends = sa.Table(
+    "ground_end",
+    metadata,
+    sa.Column("position", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("id", sa.String(300), nullable=False),
+    sa.Column("ended_at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("ended_by", sa.String(64), nullable=False),
+    sa.Index("end_of_ground", "kind", "id", "position"),
+    sqlite_autoincrement=True,  # a position is never given twice, also after pruning
+)
+_ENDED = (
+    sa.select(ends.c.position)
+    .where(ends.c.kind == grounds.c.kind, ends.c.id == grounds.c.id, ends.c.position > grounds.c.since)
+    .exists()
+)
+_INSERT_GRANT, _INSERT_GROUNDS, _INSERT_END = grants.insert(), grounds.insert(), ends.insert()
+_GROUNDS = sa.select(grounds.c.kind, grounds.c.id, _ENDED.label("ended")).where(grounds.c.jti == sa.bindparam("jti"))
+_SINCES = sa.select(grounds.c.kind, grounds.c.id, grounds.c.since).where(grounds.c.jti == sa.bindparam("jti"))
+_LIVE = ~sa.select(grounds.c.jti).where(grounds.c.jti == grants.c.jti, _ENDED).exists()
+_PAGE = (
+    sa.select(grants)
+    .where(_LIVE, grants.c.expires_at > sa.bindparam("now"))
+    .order_by(grants.c.expires_at.desc(), grants.c.jti)
+    .limit(sa.bindparam("most"))
+)
+_OLD = sa.select(grants.c.jti).where(grants.c.expires_at < sa.bindparam("before")).limit(sa.bindparam("most"))
 
 
-def add(connection: sa.Connection, token: AccessToken) -> None:
-    """Store the grant of a token that is about to be given."""
+def pseudonym(key: bytes, value: str | None) -> str | None:
+    """Return what stands for the number of a person in the store."""
+    return None if value is None else hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+
+
+def newest_end(connection: sa.Connection) -> int:
+    """Return the position of the newest end."""
+    return int(connection.scalar(sa.select(sa.func.max(ends.c.position))) or 0)
+
+
+def add(
+    connection: sa.Connection,
+    token: AccessToken,
+    request: GrantRequest,
+    stands_on: Iterable[Ground],
+    since: int,
+    key: bytes,
+    basis: str,
+) -> None:
+    """Store a grant, and what it stands on, before its token is given.
+
+    A consent may be given anew after it was withdrawn, so for those only an end counts that is newer than `since`: `newest_end` of
+    before consent was asked. Of everything else the end is final.
+    """
     grant = token.grant
-    connection.execute(_INSERT, {
-        "jti": token.jti, "client_id": grant.client_id, "audience": grant.audience,
-        "scope": " ".join(sorted(grant.scopes)), "thumbprint": grant.thumbprint,
-        "issued_at": token.issued_at, "expires_at": token.expires_at,
+    connection.execute(_INSERT_GRANT, {
+        "jti": token.jti, "door": request.door, "client_id": grant.client_id, "principal": grant.acts_for,
+        "actors": " ".join(grant.actors), "subject": pseudonym(key, grant.patient),
+        "person": pseudonym(key, grant.person.identifier if grant.person else None),
+        "audience": grant.audience, "scope": " ".join(sorted(grant.scopes)), "purpose": grant.purpose, "legal_basis": basis,
+        "bound_by": grant.confirmation.method, "bound_to": grant.confirmation.value,
+        "issued_at": token.issued_at, "not_before": grant.not_before, "expires_at": token.expires_at,
+        "evidence": json.dumps(dict(request.evidence)) if request.evidence else None,
     })  # fmt: skip
+    own = Ground(GRANT, token.jti)
+    sinces = {each: since if each.kind == CONSENT else 0 for each in (own, *stands_on)}
+    if request.exchanged is not None:  # with the older `since`: an end that killed the original kills this one
+        found = connection.execute(_SINCES, {"jti": request.exchanged})
+        sinces |= {Ground(row.kind, row.id): row.since for row in found}
+    connection.execute(
+        _INSERT_GROUNDS, [{"jti": token.jti, "kind": on.kind, "id": on.id, "since": at} for on, at in sinces.items()]
+    )
 
 
-def is_live(connection: sa.Connection, jti: str) -> bool:
-    """Tell whether a grant with this jti was given and is not revoked."""
-    row = connection.execute(_REVOKED_AT, {"jti": jti}).first()
-    return row is not None and row.revoked_at is None
+def standing(connection: sa.Connection, jti: str) -> tuple[list[Ground], bool]:
+    """Return what a grant stands on, and whether all of that is left as far as this store knows; an unknown grant: nothing."""
+    rows = connection.execute(_GROUNDS, {"jti": jti}).all()
+    return [Ground(row.kind, row.id) for row in rows], bool(rows) and not any(row.ended for row in rows)
 
 
-def revoke(connection: sa.Connection, jti: str, now: datetime) -> bool:
-    """Revoke the grant; returns False when there is none or it was revoked before."""
-    return connection.execute(_REVOKE, {"wanted": jti, "moment": instant(now)}).rowcount == 1
+def end(connection: sa.Connection, ground: Ground, by: str, now: datetime) -> int:
+    """End a ground, and with it every grant that stands on it; returns how many grants stood on it."""
+    connection.execute(_INSERT_END, {"kind": ground.kind, "id": ground.id, "ended_at": int(now.timestamp()), "ended_by": by})
+    counted = sa.select(sa.func.count()).select_from(grounds).where(grounds.c.kind == ground.kind, grounds.c.id == ground.id)
+    return int(connection.scalar(counted) or 0)
+
+
+def read(connection: sa.Connection, jti: str) -> dict[str, Any] | None:
+    """Return a grant as it was stored, or None."""
+    row = connection.execute(sa.select(grants).where(grants.c.jti == jti)).mappings().first()
+    return dict(row) if row else None
+
+
+def live(
+    connection: sa.Connection, now: datetime, most: int, *, client_id: str | None = None, subject: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the live grants, those that live longest first: all, or those of one holder or one client of care."""
+    found = _PAGE
+    if client_id is not None:
+        found = found.where(grants.c.client_id == client_id)
+    if subject is not None:
+        found = found.where(grants.c.subject == subject)
+    return [as_json(dict(row)) for row in connection.execute(found, {"now": int(now.timestamp()), "most": most}).mappings()]
+
+
+def as_json(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored grant as it is shown: without evidence and without what stands for persons."""
+    seconds = {name: row[name] for name in ("issued_at", "not_before", "expires_at") if row[name] is not None}
+    moments = {name: instant(datetime.fromtimestamp(value, UTC)) for name, value in seconds.items()}
+    shown = {name: row[name] for name in ("jti", "door", "client_id", "principal", "audience", "scope", "purpose", "legal_basis")}
+    shown |= {"actors": row["actors"].split(), "cnf": {row["bound_by"]: row["bound_to"]}}
+    return {name: value for name, value in (shown | moments).items() if value not in (None, [])}
+
+
+def prune(connection: sa.Connection, before: datetime, most: int) -> int:
+    """Forget at most `most` grants that expired before a moment, and ends that no grant can stand on any more; returns how many."""
+    old = [row.jti for row in connection.execute(_OLD, {"before": int(before.timestamp()), "most": most})]
+    if old:
+        connection.execute(grounds.delete().where(grounds.c.jti.in_(old)))
+        connection.execute(grants.delete().where(grants.c.jti.in_(old)))
+    stood_on = sa.select(grounds.c.jti).where(grounds.c.kind == ends.c.kind, grounds.c.id == ends.c.id).exists()
+    connection.execute(ends.delete().where(ends.c.ended_at < int(before.timestamp()), ~stood_on))
+    return len(old)

@@ -10,6 +10,7 @@ from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
 from services.consent.api import closed_question, conversion, decisions, levers, open_question, registration, subscription
+from services.consent.asking import Asking
 from services.consent.notifying import Notifying
 
 
@@ -17,7 +18,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
     """Return the application."""
     service = Service(settings, Path(__file__).parent / "migrations", wiring or Wiring())
     index_key = secret(service.operator.secrets / "index.key", lambda: os.urandom(32))
-    notifying = Notifying(service.operator)
+    asking = Asking(index_key)
+    notifying = Notifying(service.operator, settings.network.addressing)
     service.on_start.append(notifying.start)
     service.on_stop.append(notifying.stop)
     return service.app(
@@ -25,8 +27,8 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
         [
             registration.router(index_key, service.seed, notifying),
             conversion.router(),
-            decisions.router(index_key),
-            closed_question.router(index_key, service.seed),
+            decisions.router(asking),
+            closed_question.router(asking, service.seed),
             closed_question.check_router(),
             open_question.router(index_key, service.seed),
             subscription.router(index_key, service.seed),

@@ -18,15 +18,17 @@ from proeftuin.clock import instant
 from proeftuin.tenant import Tenant
 from proeftuin.transport.client import Unreachable
 from services.consent import levers, store, subscriptions
+from services.consent.endpoints import authorization_server
 from services.consent.mitz import notification
 from services.consent.mitz.fhir_xml import to_xml
-from services.consent.model import read_consent
+from services.consent.model import ACTIVE, read_consent
 from services.consent.subscriptions import Notice
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between two tries, doubling
 LOOK = 1.0  # seconds between two looks when nobody woke the courier
 _XML = "application/fhir+xml"
+_HOLDER = "ura:"  # in the place of an address: the authorization server of this holder
 _TOLD = Interaction(events.NOTIFICATION, "Consent")
 
 
@@ -48,11 +50,30 @@ def notify(connection: sa.Connection, token: str, patient: str, now: str, late: 
         subscriptions.put(connection, told, late if "late_notification" in pulled else now)
 
 
+def tell_end(connection: sa.Connection, stored: dict[str, Any], token: str, patient: str, now: str) -> None:
+    """Store a notice for each holder that relied on what this change ends: the consent itself, or by an objection any permit."""
+    ended = [stored["id"]] if stored["meta"]["versionId"] != "1" else []
+    if stored["provision"]["type"] == "deny" and stored["status"] == ACTIVE:
+        known = store.of_patient(connection, token)
+        ended += [each["id"] for each in known if each["status"] == ACTIVE and each["provision"]["type"] == "permit"]
+    for consent in sorted(set(ended)):
+        body = json.dumps({"kind": "consent", "id": f"Consent/{consent}"}).encode()
+        told = [
+            Notice(subscriptions.new_id(), f"{_HOLDER}{ura}", patient, f"{_HOLDER}{ura}", "application/json", body)
+            for ura in store.holders(connection, consent)
+        ]
+        subscriptions.put(connection, told, now)
+
+
 @dataclass(slots=True)
 class Notifying:
-    """The courier of the notices of one register (`tenant`); a receiver that does not answer holds up nobody but itself."""
+    """The courier of the notices of one register (`tenant`); a receiver that does not answer holds up nobody but itself.
+
+    `addressing` is where the authorization servers of holders are found.
+    """
 
     tenant: Tenant
+    addressing: str
     wake_: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
@@ -63,6 +84,7 @@ class Notifying:
             stored = change(connection, resource, token, *rest)
             now = self.tenant.clock.now()
             patient = stored["patient"]["identifier"]["value"]
+            tell_end(connection, stored, token, patient, instant(now))
             notify(connection, token, patient, instant(now), instant(now + timedelta(seconds=levers.LATE)))
             return stored
 
@@ -90,10 +112,10 @@ class Notifying:
 
     async def _tell(self, notice: Notice) -> bool:
         try:
-            answer = await self.tenant.client.request(
-                "POST", notice.url, body=notice.body, content_type=notice.content_type,
-                about=About((notice.patient,), interaction=_TOLD),
-            )  # fmt: skip
+            of_holder = notice.url.startswith(_HOLDER)
+            url = await self._ended(notice.url.removeprefix(_HOLDER)) if of_holder else notice.url
+            about = About((notice.patient,), interaction=None if of_holder else _TOLD)
+            answer = await self.tenant.client.request("POST", url, body=notice.body, content_type=notice.content_type, about=about)
             taken, why = 200 <= answer.status < 300, f"status {answer.status}"
         except Unreachable as error:
             taken, why = False, str(error)
@@ -105,6 +127,9 @@ class Notifying:
         due = instant(self.tenant.clock.now() + timedelta(seconds=pause))
         await self.tenant.database.write(subscriptions.postpone, notice.id, due)
         return False
+
+    async def _ended(self, ura: str) -> str:
+        return f"{await authorization_server(self.tenant, self.addressing, ura)}/ended"
 
     async def _run(self) -> None:
         while True:

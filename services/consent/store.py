@@ -23,6 +23,12 @@ versions = sa.Table(
     sa.Column("resource", sa.Text, nullable=False),
     sa.Index("consent_current", "patient_token", "superseded"),
 )
+relied = sa.Table(  # which holder got a permit on which consent, and so may have tokens that stand on it
+    "relied_on",
+    metadata,
+    sa.Column("consent", sa.String(36), primary_key=True),
+    sa.Column("holder", sa.String(8), primary_key=True),  # URA
+)
 _CURRENT = sa.select(versions.c.resource).where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
 
 
@@ -82,3 +88,20 @@ def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, ver
         )
     )
     return stored
+
+
+def rely(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
+    """Keep that permits were given on consents to holders (URA)."""
+    for consent, holder in sorted(pairs):
+        where = (relied.c.consent == consent, relied.c.holder == holder)
+        try:
+            with connection.begin_nested():
+                connection.execute(relied.insert().values(consent=consent, holder=holder))
+        except sa.exc.IntegrityError:
+            if connection.scalar(sa.select(relied.c.consent).where(*where)) is None:
+                raise
+
+
+def holders(connection: sa.Connection, consent: str) -> list[str]:
+    """Return the holders (URA) that got a permit on a consent."""
+    return list(connection.scalars(sa.select(relied.c.holder).where(relied.c.consent == consent).order_by(relied.c.holder)))

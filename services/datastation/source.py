@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from proeftuin import consent_question
 from proeftuin.access.admission import Admission
 from proeftuin.audit.calling import About
+from proeftuin.audit.events import EMERGENCY_PURPOSES
 from proeftuin.parties import Party
 from proeftuin.reasons import TOKEN_REVOKED, UNKNOWN_CLIENT, UPSTREAM, Refused
 from proeftuin.tenant import Tenant
@@ -33,15 +34,21 @@ class Source:
     async def check_client_data(self, admission: Admission, resource_type: str) -> None:
         """Raise Refused unless, now, the token is not revoked and the client permits this category to this user."""
         grant = admission.token.grant
-        user = self.known_clients.get(grant.client_id)
+        user = self.known_clients.get(grant.acts_for)
         if user is None:
-            raise Refused(UNKNOWN_CLIENT, f"{grant.client_id} is no party of this network")
+            raise Refused(UNKNOWN_CLIENT, f"{grant.acts_for} is no party of this network")
         category = CATEGORY[resource_type]
         admission.record.details["category"] = category
-        _, admission.record.consents = await asyncio.gather(
-            self.check_live(admission),
-            consent_question.ask(self.tenant, self.consent, admission.patient, user, grant.person, [category], grant.purpose),
-        )
+        if grant.purpose in EMERGENCY_PURPOSES:  # this party itself let the user in, for a short time and with a reason
+            await self.check_live(admission)
+            return
+        asked = consent_question.ask(self.tenant, self.consent, admission.patient, user, grant.person, [category], grant.purpose)
+        live, consents = await asyncio.gather(self.check_live(admission), asked, return_exceptions=True)
+        if isinstance(consents, BaseException):  # it says more than that the token, which stood on it, is gone too
+            raise consents
+        if isinstance(live, BaseException):
+            raise live
+        admission.record.consents = consents
 
     async def check_live(self, admission: Admission) -> None:
         """Raise Refused(TOKEN_REVOKED) unless the party's authorization server still stands for the token (RFC 7662)."""

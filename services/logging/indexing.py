@@ -144,15 +144,25 @@ def facet(name: str, value: str) -> str:
 
 def _organization(event: _Event) -> str | None:
     """The organisation that asked: that of the user when the event names it, else the first that is no person known by BSN."""
-    named = [agent for agent in event.agent if agent.who.identifier.value and agent.who.identifier.system != BSN_SYSTEM]
-    of_user = (agent for agent in named if any(coding.code == _PROVIDER for coding in agent.type.coding))
-    found = next(of_user, named[0] if named else None)
-    return None if found is None else indexable(f"{found.who.identifier.system or ''}|{found.who.identifier.value}")
+    found = None
+    for agent in event.agent:
+        identifier = agent.who.identifier
+        if not identifier.value or identifier.system == BSN_SYSTEM:
+            continue
+        for coding in agent.type.coding:
+            if coding.code == _PROVIDER:
+                return indexable(f"{identifier.system or ''}|{identifier.value}")
+        found = found or identifier
+    return None if found is None else indexable(f"{found.system or ''}|{found.value}")
 
 
 def _purpose(event: _Event) -> str | None:
-    concepts = [*event.purposeOfEvent, *(each for agent in event.agent for each in agent.purposeOfUse)]
-    return next((indexable(coding.code) for concept in concepts for coding in concept.coding if coding.code), None)
+    for concepts in (event.purposeOfEvent, *(agent.purposeOfUse for agent in event.agent)):
+        for concept in concepts:
+            for coding in concept.coding:
+                if coding.code:
+                    return indexable(coding.code)
+    return None
 
 
 def _role(event: _Event) -> str | None:

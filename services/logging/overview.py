@@ -105,7 +105,7 @@ def _matches(row: Any, asked: Asked) -> bool:  # noqa: ANN401 - a row of the tab
 
 def _same_requests(token: str, traces: set[str], size: int) -> sa.Select[Any]:
     """The client's events of the same exchanges: the other end of a request may lie outside the page or the period."""
-    joined = sa.select(store.events).join(store.subjects, store.subjects.c.seq == store.events.c.seq)
+    joined = sa.select(store.events).join(store.subjects, store.ABOUT)
     return joined.where(
         store.subjects.c.patient_token == token, store.events.c.trace_id.in_(traces), store.events.c.seq < size,
         store.events.c.document != b"",

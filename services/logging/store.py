@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.identifiers import BSN_SYSTEM
+from services.logging import partitions
 from services.logging.indexing import indexable
 
 metadata = sa.MetaData()
@@ -46,7 +47,9 @@ subjects = sa.Table(  # whom an event is about: an event of another's making may
     metadata,
     sa.Column("patient_token", sa.String(64), primary_key=True),  # HMAC of the BSN
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
+    sa.Column("received", sa.String(32)),  # of the event: on PostgreSQL it leads to its partition
 )
+ABOUT = sa.and_(subjects.c.seq == events.c.seq, subjects.c.received == events.c.received)  # in one partition, on PostgreSQL
 tiles = sa.Table(
     "tile",
     metadata,
@@ -77,6 +80,15 @@ erasures = sa.Table(
     sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
 )
 
+archives = sa.Table(
+    "archive",
+    metadata,
+    sa.Column("file", sa.String(120), primary_key=True),
+    sa.Column("year", sa.Integer, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.BigInteger, nullable=False),  # the place of the event that tells of it
+)
 watched = sa.Table(  # clients of whom an organisation wants to know who looks: its own staff, and others in the public eye
     "watched",
     metadata,
@@ -86,9 +98,21 @@ watched = sa.Table(  # clients of whom an organisation wants to know who looks: 
 )
 
 _TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
+_GROW = (
+    tiles.update()
+    .where(tiles.c.level == sa.bindparam("at"), tiles.c.position == sa.bindparam("place"))
+    .values(hashes=sa.bindparam("now"))
+)
+_EVENTS, _SUBJECTS, _TILE_ADDED, _CHECKPOINT = (table.insert() for table in (events, subjects, tiles, checkpoints))
 _LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 _DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
     events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
+)
+_DELIVERY = partitions.deliveries.c
+_DELIVERED_BY_MONTH = (
+    sa.select(_DELIVERY.seq, _DELIVERY.event_id, events.c.document)
+    .join(events, sa.and_(events.c.seq == _DELIVERY.seq, events.c.received == _DELIVERY.received))
+    .where(_DELIVERY.source == sa.bindparam("by"), _DELIVERY.event_id.in_(sa.bindparam("ids", expanding=True)))
 )
 
 
@@ -118,9 +142,28 @@ def tile(connection: sa.Connection, level: int, position: int) -> bytes:
 
 def put_tile(connection: sa.Connection, level: int, position: int, hashes: bytes) -> None:
     """Store a tile, also over its own shorter form: the right edge grows."""
-    where = (tiles.c.level == level, tiles.c.position == position)
-    if connection.execute(tiles.update().where(*where).values(hashes=hashes)).rowcount == 0:
-        connection.execute(tiles.insert().values(level=level, position=position, hashes=hashes))
+    values = {"at": level, "place": position, "now": hashes}
+    if connection.execute(_GROW, values).rowcount == 0:
+        connection.execute(_TILE_ADDED, {"level": level, "position": position, "hashes": hashes})
+
+
+def add(connection: sa.Connection, rows: list[dict[str, Any]], about: list[dict[str, Any]]) -> None:
+    """Add events, and whom they are about."""
+    if connection.dialect.name == "postgresql":
+        partitions.add(connection, events, rows)
+        known = [{name: row[name] for name in ("seq", "source", "event_id", "received")} for row in rows]
+        partitions.add(connection, partitions.deliveries, known)
+        if about:
+            partitions.add(connection, subjects, about)
+        return
+    connection.execute(_EVENTS, rows)
+    if about:
+        connection.execute(_SUBJECTS, about)
+
+
+def add_checkpoint(connection: sa.Connection, size: int, root: bytes, note: str) -> None:
+    """Add a signed checkpoint."""
+    connection.execute(_CHECKPOINT, {"size": size, "root": root, "note": note})
 
 
 def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
@@ -146,9 +189,22 @@ def cosign(connection: sa.Connection, size: int, line: str) -> None:
         connection.execute(cosignatures.insert().values(size=size, line=line))
 
 
+def archived(connection: sa.Connection, file: str, year: int, first: int, last: int, event: int) -> None:
+    """Keep that an archive was made; one of the same name is replaced by it."""
+    connection.execute(archives.delete().where(archives.c.file == file))
+    connection.execute(archives.insert().values(file=file, year=year, first=first, last=last, event=event))
+
+
+def archives_of(connection: sa.Connection, ranges: list[tuple[int, int]]) -> list[str]:
+    """Return the names of the archives that hold a place in one of `ranges`, sorted."""
+    known = connection.execute(sa.select(archives).order_by(archives.c.file)).all()
+    return [row.file for row in known if any(first <= row.last and last >= row.first for first, last in ranges)]
+
+
 def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:
     """Return place and document of the events among `ids` that `source` delivered before."""
-    return {row.event_id: (row.seq, row.document) for row in connection.execute(_DELIVERED, {"by": source, "ids": ids})}
+    statement = _DELIVERED_BY_MONTH if connection.dialect.name == "postgresql" else _DELIVERED
+    return {row.event_id: (row.seq, row.document) for row in connection.execute(statement, {"by": source, "ids": ids})}
 
 
 def event_id(text: str) -> str:
@@ -200,7 +256,7 @@ def matching(query: Query) -> sa.Select[Any]:
     place = events.c.seq
     if query.patient_token is not None:
         place = subjects.c.seq
-        statement = statement.join(subjects, place == events.c.seq).where(subjects.c.patient_token == query.patient_token)
+        statement = statement.join(subjects, ABOUT).where(subjects.c.patient_token == query.patient_token)
     statement = statement.order_by(place.desc())
     for name, value in query.equal.items():
         statement = statement.where(column(name).in_(value))

@@ -53,7 +53,7 @@ def statement(within: Within) -> sa.Select[Any]:
     columns = store.events.c
     found = (
         sa.select(*(columns[name] for name in _COLUMNS), store.subjects.c.patient_token)
-        .join(store.subjects, store.subjects.c.seq == columns.seq)
+        .join(store.subjects, store.ABOUT)
         .where(columns.recorded >= instant(within.since), columns.recorded < instant(within.until), columns.agent.is_not(None))
         .limit(MOST + 1)
     )

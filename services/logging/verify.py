@@ -4,32 +4,29 @@ import json
 import multiprocessing
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
 
 from proeftuin.transparency import checkpoint, cosignature, merkle
 from proeftuin.transparency.checkpoint import CheckpointError
-from proeftuin.transparency.tiles import SIZE, Tree
-from services.logging import store
+from proeftuin.transparency.tiles import SIZE, WIDTH, Tree, joined
+from services.logging import partitions, store
 from services.logging.erasure import GONE
 from services.logging.indexing import Indexed, indexed
 from services.logging.sequencer import entry
 
-PAGE = 4096  # rows that are read at once, and that one process checks at once
+PAGE = 4096  # events that one process checks at once: a power of two, so that a page is a subtree, and full tiles
 PARALLEL = 20_000  # events from which on several processes pay
 _COMMITTED = [store.events.c[name] for name in ("seq", "received", "source", "document", "nonce", "entry")]
 _FOUND_BY = [column for column in store.events.c if column not in set(_COMMITTED)]
-_STRAY = (
-    sa.select(store.subjects.c.seq)
-    .outerjoin(store.events, store.events.c.seq == store.subjects.c.seq)
-    .where(store.events.c.seq.is_(None))
-    .limit(1)
-)
+_FOUND_NAMES = [column.name for column in _FOUND_BY]
+_WIDTH = len(_COMMITTED)
 _BEFORE = sa.select(store.events.c.seq).where(store.events.c.seq < 0).limit(1)
 
 
@@ -47,38 +44,17 @@ class Report:
         return self.fault is None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A range of events: the hashes of its leaves, up to the first event that does not hold, and what is wrong with that."""
-
-    leaves: bytes  # joined
-    fault: str | None = None
-
-
 @dataclass(slots=True)
-class Frontier:
-    """The complete subtrees at the right edge, largest first: a root is at hand after every leaf."""
+class Checked:
+    """A page of events: what its leaves add to the tree, and the first thing in it that does not hold.
 
-    size: int = 0
-    hashes: list[bytes] = field(default_factory=list)
+    `roots`: for each checkpoint in the page its size, the root of the page's leaves up to there, and the root that was signed.
+    """
 
-    def add(self, leaf: bytes) -> None:
-        """Add a leaf hash."""
-        size, hashes = self.size, self.hashes
-        while size & 1:
-            leaf = merkle.node_hash(hashes.pop(), leaf)
-            size >>= 1
-        hashes.append(leaf)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the root of what was added."""
-        if not self.hashes:
-            return merkle.EMPTY_ROOT
-        found = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            found = merkle.node_hash(left, found)
-        return found
+    tree: Tree  # of this page alone
+    roots: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    fault: str | None = None
+    tile_fault: str | None = None
 
 
 class _FaultError(Exception):
@@ -94,50 +70,68 @@ def verify(
     With `cosigner`, the key line of the witness, its cosignatures are verified; a checkpoint that it cosigned and that is gone is a
     fault. What was cut off and never cosigned is seen only by who kept a checkpoint.
     """
-    frontier, tree, checked = Frontier(), Tree(), 0
-    tiles: dict[tuple[int, int], bytes] = {}
-    last = store.last_checkpoint(connection)
-    leaves = _leaves(connection, last[0] if last else 0, index_key)
+    checked, above, tree = 0, Tree(), Tree()
     try:
-        for note in _notes(connection):
-            added: list[bytes] = []
-            while frontier.size < note.size:
-                added.append(next(leaves))
-                frontier.add(added[-1])
-            tiles |= tree.append(added)
-            root = frontier.root()
-            signed = checkpoint.verify(str(note.note), verifier)
-            if (signed.size, signed.root) != (note.size, root) or note.root != root:
-                raise _FaultError(f"checkpoint {note.size} signed another root: an event up to {tree.size} was changed")
-            checked += 1
-        if checked == 0:
-            raise _FaultError("there is no checkpoint")
-        _check_beside(connection, cosigner)
-        _check_end(connection, tree.size, tiles)
-    except CheckpointError as error:
-        return Report(tree.size, checked, f"checkpoint {note.size}: {error}")
+        known = _begun(connection, verifier)
+        checked += 1
+        wrong_tile = None
+        upper: dict[tuple[int, int], bytes] = {}
+        for page in _pages(connection, known, verifier, index_key):
+            for size, within, signed in page.roots:
+                if joined(above.peaks, within) != signed:
+                    raise _FaultError(f"checkpoint {size} signed another root: an event up to {size} was changed")
+                checked += 1
+            tree = page.tree
+            if page.fault is not None:
+                raise _FaultError(page.fault)
+            wrong_tile = wrong_tile or page.tile_fault
+            tops = tree.edge[1] if len(tree.edge) > 1 else b""
+            upper |= above.append([tops[at : at + SIZE] for at in range(0, len(tops), SIZE)])
+        if wrong_tile:
+            raise _FaultError(wrong_tile)
+        _check_beside(connection, known, cosigner)
+        tiles = {(level + 1, position): hashes for (level, position), hashes in upper.items()}
+        if tree.edge[0]:
+            tiles[0, known // WIDTH] = tree.edge[0]
+        _check_end(connection, known, tiles)
     except _FaultError as fault:
-        return Report(tree.size, checked, str(fault))
-    return Report(tree.size, checked)
+        return Report(above.size * WIDTH + tree.size % WIDTH, checked, str(fault))
+    return Report(known, checked)
 
 
-def _leaves(connection: sa.Connection, known: int, index_key: bytes | None) -> Iterator[bytes]:
-    """The hashes of the leaves in order, those up to `known` by all processors; raises _FaultError at what does not hold."""
-    check = partial(check_range, index_key)
+def _begun(connection: sa.Connection, verifier: str) -> int:
+    """The size that the last checkpoint names, after a look at that of the empty log."""
+    last = store.last_checkpoint(connection)
+    if last is None:
+        raise _FaultError("there is no checkpoint")
+    first = connection.execute(sa.select(store.checkpoints).order_by(store.checkpoints.c.size).limit(1)).one()
+    if first.size == 0 and _signed(first, verifier) != merkle.EMPTY_ROOT:
+        raise _FaultError("checkpoint 0 signed another root")
+    return last[0]
+
+
+def _signed(note: Any, verifier: str) -> bytes:  # noqa: ANN401 - a row of the table
+    """The root that a stored checkpoint signed."""
+    try:
+        signed = checkpoint.verify(str(note.note), verifier)
+    except CheckpointError as error:
+        raise _FaultError(f"checkpoint {note.size}: {error}") from error
+    if signed.size != note.size or signed.root != note.root:
+        raise _FaultError(f"checkpoint {note.size} signed another root: an event up to {note.size} was changed")
+    return signed.root
+
+
+def _pages(connection: sa.Connection, known: int, verifier: str, index_key: bytes | None) -> Iterator[Checked]:
+    """The pages up to `known` in order, checked by all processors when they are many."""
     starts = range(0, known, PAGE)
-    if known >= PARALLEL and processors() > 1:
-        url = connection.engine.url.render_as_string(hide_password=False)
-        spawn = multiprocessing.get_context("spawn")  # a fork would take the connections along
-        with ProcessPoolExecutor(processors(), spawn, _connect, (url,)) as pool:
-            for checked in pool.map(partial(_check_apart, index_key, known), starts):
-                yield from _sound(checked)
-    else:
-        for start in starts:
-            yield from _sound(check(connection, start, min(start + PAGE, known)))
-    while True:  # what came while we looked: asked for by a checkpoint that covers it
-        checked = check(connection, known, known + 1)
-        yield from _sound(checked)
-        known += 1
+    check = partial(check_page, index_key, verifier, known)
+    if known < PARALLEL or processors() == 1:
+        yield from (check(connection, start) for start in starts)
+        return
+    url = connection.engine.url.render_as_string(hide_password=False)
+    spawn = multiprocessing.get_context("spawn")  # a fork would take the connections along
+    with ProcessPoolExecutor(processors(), spawn, _connect, (url,)) as pool:
+        yield from pool.map(partial(_check_apart, check), starts)
 
 
 def processors() -> int:
@@ -152,20 +146,49 @@ def _connect(url: str) -> None:
     _APART.append(sa.create_engine(url))
 
 
-def _check_apart(index_key: bytes | None, known: int, start: int) -> Checked:
+def _check_apart(check: Callable[[sa.Connection, int], Checked], start: int) -> Checked:
     with _APART[0].connect() as connection:
-        return check_range(index_key, connection, start, min(start + PAGE, known))
+        return check(connection, start)
 
 
-def _sound(checked: Checked) -> Iterator[bytes]:
-    leaves = checked.leaves
-    yield from (leaves[at : at + SIZE] for at in range(0, len(leaves), SIZE))
-    if checked.fault is not None:
-        raise _FaultError(checked.fault)
+def check_page(index_key: bytes | None, verifier: str, known: int, connection: sa.Connection, start: int) -> Checked:
+    """Check the events from `start` to the end of their page or to `known`, and the checkpoints among them."""
+    end = min(start + PAGE, known)
+    leaves, fault = _leaves(index_key, connection, start, end)
+    page = Checked(Tree(), fault=fault)
+    tiles: dict[tuple[int, int], bytes] = {}
+    sizes = store.checkpoints.c.size
+    notes = sa.select(store.checkpoints).where(sizes > start, sizes <= end).order_by(sizes)
+    if fault is None and index_key and connection.dialect.name == "postgresql":
+        page.fault = _misdelivered(connection, start, end)
+    try:
+        for note in connection.execute(notes).all():
+            if note.size > start + len(leaves):
+                break
+            tiles |= page.tree.append(leaves[page.tree.size : note.size - start])
+            page.roots.append((note.size, page.tree.root(), _signed(note, verifier)))
+    except _FaultError as wrong:
+        page.fault = str(wrong)
+    tiles |= page.tree.append(leaves[page.tree.size :])
+    for (level, position), hashes in tiles.items():
+        place = start // WIDTH + position
+        if level == 0 and len(hashes) == WIDTH * SIZE and store.tile(connection, 0, place) != hashes:
+            page.tile_fault = page.tile_fault or f"tile 0/{place} differs"
+    return page
 
 
-def check_range(index_key: bytes | None, connection: sa.Connection, start: int, end: int) -> Checked:
-    """Check the events [start, end) by themselves: place, commitment, and with `index_key` what they are found by."""
+def _misdelivered(connection: sa.Connection, start: int, end: int) -> str | None:
+    """The first event in [start, end) that the table of deliveries does not have, or has otherwise."""
+    event, known = store.events.c, partitions.deliveries.c
+    same = sa.and_(known.seq == event.seq, known.source == event.source, known.event_id == event.event_id,
+                   known.received == event.received)  # fmt: skip
+    joined_ = sa.select(event.seq).outerjoin(partitions.deliveries, same)
+    found = connection.scalar(joined_.where(event.seq >= start, event.seq < end, known.seq.is_(None)).order_by(event.seq).limit(1))
+    return None if found is None else f"event {found} is not among the deliveries as it was delivered"
+
+
+def _leaves(index_key: bytes | None, connection: sa.Connection, start: int, end: int) -> tuple[list[bytes], str | None]:
+    """The leaf hashes of the events [start, end) up to the first that does not hold by itself, and what is wrong with that."""
     statement = (
         sa.select(*_COMMITTED, *(_FOUND_BY if index_key else []))
         .where(store.events.c.seq >= start, store.events.c.seq < end)
@@ -173,9 +196,10 @@ def check_range(index_key: bytes | None, connection: sa.Connection, start: int, 
     )
     about = _about(connection, start, end) if index_key else {}
     leaves: list[bytes] = []
+    rows = connection.execute(statement).cursor
     try:
-        for row in connection.execute(statement):
-            seq, received, source, document, nonce, committed = row[: len(_COMMITTED)]
+        for row in rows.fetchall():  # of the driver itself: no object for each row
+            seq, received, source, document, nonce, committed = row[:_WIDTH]
             if seq != start + len(leaves):
                 break
             if document == GONE:
@@ -184,31 +208,31 @@ def check_range(index_key: bytes | None, connection: sa.Connection, start: int, 
                 if entry(received, source, nonce, document) != committed:
                     raise _FaultError(f"event {seq} is not the one that was committed to")
                 if index_key:
-                    _check_index(row, about.get(seq, []), indexed(document, index_key))
-            leaves.append(merkle.leaf_hash(committed))
+                    _check_index(seq, received, row[_WIDTH:], about.get(seq, []), indexed(document, index_key))
+            leaves.append(sha256(b"\x00" + committed).digest())
     except (TypeError, ValueError, AttributeError):  # what was put there is no event, or no bytes (SQLite takes any type)
-        return Checked(b"".join(leaves), f"event {start + len(leaves)} is not the one that was committed to")
+        return leaves, f"event {start + len(leaves)} is not the one that was committed to"
     except _FaultError as fault:
-        return Checked(b"".join(leaves), str(fault))
-    return Checked(b"".join(leaves), None if len(leaves) == end - start else f"event {start + len(leaves)} is missing")
+        return leaves, str(fault)
+    return leaves, None if len(leaves) == end - start else f"event {start + len(leaves)} is missing"
 
 
-def _about(connection: sa.Connection, start: int, end: int) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = defaultdict(list)
+def _about(connection: sa.Connection, start: int, end: int) -> dict[int, list[tuple[str, str]]]:
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
     seqs = store.subjects.c.seq
     for subject in connection.execute(sa.select(store.subjects).where(seqs >= start, seqs < end)):
-        found[subject.seq].append(subject.patient_token)
+        found[subject.seq].append((subject.patient_token, subject.received))
     return found
 
 
-def _check_index(row: Any, tokens: list[str], found: Indexed) -> None:  # noqa: ANN401 - a row of the table
-    for name, value in found.columns.items():
-        if getattr(row, name) != value:
-            if name == "event_id":
-                raise _FaultError(f"event {row.seq} is kept under another id than its document has")
-            raise _FaultError(f"event {row.seq} is indexed under another {name} than its document has")
-    if sorted(tokens) != found.patients:
-        raise _FaultError(f"event {row.seq} is indexed for other clients than its document names")
+def _check_index(seq: int, received: str, stored: tuple[Any, ...], about: list[tuple[str, str]], found: Indexed) -> None:
+    if stored != tuple(map(found.columns.__getitem__, _FOUND_NAMES)):
+        name = next(name for name, value in zip(_FOUND_NAMES, stored, strict=True) if found.columns[name] != value)
+        if name == "event_id":
+            raise _FaultError(f"event {seq} is kept under another id than its document has")
+        raise _FaultError(f"event {seq} is indexed under another {name} than its document has")
+    if sorted(about) != [(token, received) for token in found.patients]:
+        raise _FaultError(f"event {seq} is indexed for other clients than its document names")
 
 
 def _check_erased(connection: sa.Connection, seq: int) -> None:
@@ -219,18 +243,20 @@ def _check_erased(connection: sa.Connection, seq: int) -> None:
     told = connection.execute(sa.select(store.events).where(store.events.c.seq == place.event)).first() if place else None
     if place is None or told is None:
         raise _FaultError(f"event {seq} says nothing, and no erasure is known")
-    if told.document != GONE and not _tells(told.document, f"{place.first}-{place.last}"):
+    if told.document != GONE and not tells(told.document, f"{place.first}-{place.last}"):
         raise _FaultError(f"event {seq} says nothing, and event {place.event} does not tell that it was erased")
     left = [row.agent, row.organization, row.role, row.trace_id, row.request_id, row.facets]
     if row.nonce != GONE or any(each is not None for each in left) or _about(connection, seq, seq + 1):
         raise _FaultError(f"event {seq} was erased, and something of it is left")
 
 
-def _check_beside(connection: sa.Connection, cosigner: str | None) -> None:
+def _check_beside(connection: sa.Connection, known: int, cosigner: str | None) -> None:
     """What stands beside the events: no client for an event that is not there, and what the witness cosigned."""
     if connection.execute(_BEFORE).first():
         raise _FaultError("an event stands before the first")
-    if connection.execute(_STRAY).first():
+    seqs = store.subjects.c.seq
+    there = sa.exists().where(store.events.c.seq == seqs)  # up to `known` every event is there, as we have seen
+    if connection.execute(sa.select(seqs).where(sa.or_(seqs < 0, seqs >= known), ~there).limit(1)).first():
         raise _FaultError("a client is indexed for an event that is not there")
     if cosigner is None:
         return
@@ -262,17 +288,8 @@ def _check_end(connection: sa.Connection, size: int, tiles: dict[tuple[int, int]
             raise _FaultError(f"tile {level}/{position} differs")
 
 
-def _tells(document: bytes, erased: str) -> bool:
+def tells(document: bytes, erased: str) -> bool:
     """Whether this is the event of an erasure that names the range `erased`."""
     event = json.loads(document)
     details = {detail["type"]: detail.get("valueString", "") for entity in event["entity"] for detail in entity.get("detail", [])}
     return event["subtype"][0]["code"] == "destroy" and erased in details.get("erased", "").split(",")
-
-
-def _notes(connection: sa.Connection) -> Iterator[Any]:
-    """The checkpoints by size; those that come while we look are looked at too."""
-    last = -1
-    select = sa.select(store.checkpoints).order_by(store.checkpoints.c.size).limit(PAGE)
-    while notes := connection.execute(select.where(store.checkpoints.c.size > last)).all():
-        yield from notes
-        last = notes[-1].size

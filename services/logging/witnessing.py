@@ -16,6 +16,7 @@ from proeftuin.transparency.checkpoint import CheckpointError
 from proeftuin.transparency.tiles import hash_at
 from proeftuin.transport.client import Client, Unreachable
 from services.logging import store
+from services.logging.leadership import Leadership
 
 log = structlog.get_logger(__name__)
 PAUSE = 0.5  # seconds between two cosignatures
@@ -37,6 +38,7 @@ class Witnessing:
     client: Client
     witness: str
     pinned: Path
+    lead: Leadership | None = None  # only who writes the log shows it
     alarm: str | None = None
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -70,6 +72,8 @@ class Witnessing:
 
     async def show(self) -> None:
         """Have the newest checkpoint cosigned if it is not; raises WitnessRefusedError, and Unreachable or OSError to try again."""
+        if self.lead is not None and not self.lead.leading:
+            return
         last = await self.database.read(store.last_checkpoint)
         known = await self.database.read(store.cosigned)
         if last is None or (known is not None and known[0] == last[0]):
@@ -97,7 +101,7 @@ class Witnessing:
             raise Unreachable(f"the witness answered {answer.status} {answer.headers.get('X-Reason', '')}")
         line = answer.body.decode()
         cosignature.verify(note + line, await self._key())
-        await self.database.write(store.cosign, size, line)
+        await (self.lead or self.database).write(store.cosign, size, line)
 
     async def _key(self) -> str:
         if not self.pinned.exists():

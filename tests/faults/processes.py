@@ -1,6 +1,7 @@
 """A network in pieces: each instance in a process of its own, to be killed and started again."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import uuid
@@ -28,6 +29,20 @@ class Processes:
         command = [sys.executable, "-m", "proeftuin", "serve", name, "--home", str(self._home.path)]
         with (self._home.path / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+
+    def start_beside(self, name: str, beside: str, port: int) -> None:
+        """Start a second process `beside` of an instance, on its databases and keys and at a port of its own."""
+        settings = self._home.settings_file(name)
+        copy = settings.with_name(f"{beside}.json")
+        copy.write_text(json.dumps(json.loads(settings.read_text()) | {"port": port}))
+        code = "import sys; from functools import partial; from pathlib import Path; from proeftuin.sandbox import host; "
+        code += "host.configure_logging(); host.run([partial(host.listener, Path(sys.argv[1]))])"
+        with (self._home.path / f"{beside}.log").open("ab") as log:
+            self._running[beside] = subprocess.Popen([sys.executable, "-c", code, str(copy)], stdout=log, stderr=log, cwd=ROOT)
+
+    def signal(self, name: str, signal: int) -> None:
+        """Send a signal to one instance."""
+        self._running[name].send_signal(signal)
 
     def kill(self, name: str) -> None:
         """End one instance as a power failure does."""

@@ -49,7 +49,7 @@ def cards(page: httpx.Response) -> dict[str, dict[str, str]]:
     found = {}
     for number, body in re.findall(r'<article class="card[^"]*" id="([^"]+)">(.*?)</article>', page.text, re.DOTALL):
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', body))
-        found[number] = fields | {"text": unescape(" ".join(re.sub(r"<[^>]+>", " ", body).split()))}
+        found[number] = fields | {"text": " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())}
     return found
 
 

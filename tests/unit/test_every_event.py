@@ -11,6 +11,7 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from proeftuin.audit import events
 from proeftuin.audit.events import EventType
+from proeftuin.credentials import credential
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.reasons import CERTIFICATE_EXPIRED
 from proeftuin.sandbox.seeding import consent_resource
@@ -23,6 +24,8 @@ from services.pseudonymisation.app import create_app as pseudonymisation
 from tests.harness import BASE, Harness, told_wrong
 from tests.unit.services.addressing.directory import REGISTER, Directory
 from tests.unit.services.addressing.directory import entry as put_entry
+from tests.unit.services.authorization import iwlz_network as iwlz
+from tests.unit.services.authorization import test_decision_doors as doors
 from tests.unit.services.authorization import test_token as tokens
 from tests.unit.services.consent import test_mitz as mitz
 from tests.unit.services.consent import test_register as consents
@@ -30,9 +33,12 @@ from tests.unit.services.consent.messages import subscription
 from tests.unit.services.datastation import test_questions as questions
 from tests.unit.services.datastation.station import CLIENT, HOSPITAL, Station
 from tests.unit.services.localization import test_lists as lists
+from tests.unit.services.logging import test_archive as archives
 from tests.unit.services.logging import test_retention as retention
 from tests.unit.services.logging.logbook import Logbook, event
 from tests.unit.services.pseudonymisation import test_evaluate as evaluations
+from tests.unit.services.wallet import test_wallet as wallets_test
+from tests.unit.services.wallet.test_wallet import Wallets
 
 Events = list[dict[str, Any]]
 CANONICAL = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE."
@@ -135,9 +141,20 @@ async def authorizing(path: Path) -> Events:
         for token, party in ((given, HOSPITAL), (own, tokens.PORTAL)):
             await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": token})
             await harness.call("POST", "/oauth2/vws/revoke", party=party, data={"token": token})
+        await harness.call("GET", "/oauth2/vws/grants", party=HOSPITAL)
+        await harness.call("POST", "/oauth2/vws/keys", party="vws")
         found = await harness.logged()
         assert statement not in json.dumps(found)
         return found
+
+
+async def deciding(path: Path) -> Events:
+    network = iwlz.Network(path)
+    async with network.running(network.app):
+        asked = {"subject": doors.SUBJECT, "action": doors.ACTION, "resource": doors.OWN}
+        for resource in (doors.OWN, doors.FOREIGN):
+            await network.call("POST", "/access/v1/evaluation", party=iwlz.ZA, json=asked | {"resource": resource})
+        return await network.logged()
 
 
 async def giving(path: Path) -> Events:
@@ -163,13 +180,38 @@ async def logging(path: Path) -> Events:
         await book.inspect()
         token = book.token(HOSPITAL, "log:audit")
         await book.call("POST", "/audit/watched", party=HOSPITAL, token=token, json={"staff": [CLIENT]})
-        await retention.erase(book, before="2021-01-01")  # told in the log itself, and in no outbox
-        last = sa.text("SELECT document FROM event ORDER BY seq DESC LIMIT 1")
-        erasure = json.loads(book.database(lambda connection: connection.scalar(last)))
-        return [*await book.logged(), erasure]
+        await book.call("GET", "/ldv?date=ge2026", party=HOSPITAL, token=book.token(HOSPITAL, "system/AuditEvent.rs"))
+        archived = await archives.tell(book, first=0, last=1, size=2)
+        erased = await retention.erase(book, before="2021-01-01")
+        assert (archived.status_code, erased.status_code) == (200, 200), archived.text + erased.text
+        both = sa.text("SELECT document FROM event ORDER BY seq DESC LIMIT 2")  # told in the log itself, and in no outbox
+        told = [json.loads(row) for row in book.database(lambda connection: connection.scalars(both).all())]
+        return [*await book.logged(), *told]
 
 
-SCENES: tuple[Scene, ...] = (addressing, localizing, evaluating, consenting, notifying, authorizing, giving, logging)
+async def keeping(path: Path) -> Events:
+    wallets = Wallets(path)
+    async with wallets.running(wallets.app):
+        kind = credential.read(await wallets.provided()).id.rpartition("#")[2]
+        await wallets.send("POST", wallets_test.HOSPITAL, "holder/vp", {"audience": BASE, "types": ["X509Credential"]})
+        await wallets.send("DELETE", wallets_test.HOSPITAL, f"holder/vc/{kind}")
+        await wallets.send("DELETE", wallets_test.REGISTER, f"issuer/vc/{kind}")
+        await wallets.issue(wallets_test.HOSPITAL, "Anything", {})
+        return await wallets.logged()
+
+
+SCENES: tuple[Scene, ...] = (
+    addressing,
+    localizing,
+    evaluating,
+    consenting,
+    notifying,
+    authorizing,
+    deciding,
+    giving,
+    logging,
+    keeping,
+)
 KINDS = {name: kind for name, kind in vars(events).items() if isinstance(kind, EventType)}
 
 

@@ -3,8 +3,6 @@
 The certificate of the organisation is the proof: a care provider gets statements on its own professionals, a portal on clients.
 """
 
-import secrets
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -13,13 +11,13 @@ from proeftuin.access.rendering import json_response, oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import LOGIN
-from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
 from proeftuin.parties import Seed
-from proeftuin.reasons import IDENTITY_INVALID, INVALID_REQUEST, PARTY_MISMATCH, Refused
+from proeftuin.reasons import INVALID_REQUEST, Refused
 from proeftuin.settings import Network
 from proeftuin.tokens import identity
-from proeftuin.tokens.access_token import Person
-from services.authorization.api.token import FORM, client_of
+from services.authorization import people
+from services.authorization.api.token import FORM
+from services.authorization.authentication import party_of
 from services.authorization.issuer import Issuer
 
 
@@ -33,29 +31,14 @@ def router(issuers: dict[str, Issuer], seed: Seed, network: Network) -> APIRoute
         """Form: `client_id`, and `professional` (UZI number) or `client` (BSN); answers `{"id_token", "expires_in"}`."""
         issuer = issuers[party]
         form = await admission.form()
-        caller = client_of(admission, issuer, form.get("client_id"))
-        statement_id = secrets.token_urlsafe(16)
-        if "professional" in form and issuer.url == network.identity_professionals:
-            professional = seed.professional(form["professional"])
-            if professional is None or professional.employer != caller.id:
-                raise Refused(PARTY_MISMATCH, f"no professional with this number works at {caller.name}")
-            admission.record.person = Person(professional.uzi, UZI_SYSTEM, professional.role, caller.ura)
-            statement = identity.state_professional(
-                issuer.keys, issuer.url, professional, caller, statement_id, issuer.tenant.clock
-            )
-        elif "client" in form and issuer.url == network.identity_clients:
-            if caller.kind != "portaal":
-                raise Refused(PARTY_MISMATCH, "a client logs in through a portal")
-            client = seed.client(form["client"])
-            if client is None:
-                raise Refused(IDENTITY_INVALID, "the sandbox has no client with this number")
-            admission.record.person = Person(client.bsn, BSN_SYSTEM)
-            statement = identity.state_client(issuer.keys, issuer.url, client, caller, statement_id, issuer.tenant.clock)
-        else:
+        caller = party_of(admission, issuer, form.get("client_id"))
+        if issuer.logs_in is None or issuer.logs_in not in form:
             raise Refused(
                 INVALID_REQUEST,
                 f"send 'professional' to {network.identity_professionals}/login or 'client' to {network.identity_clients}/login",
             )
+        person = admission.record.person = people.person(seed, issuer.logs_in, caller, form[issuer.logs_in])
+        statement = identity.state(issuer.keys, issuer.url, caller, people.stated(seed, person, caller), issuer.tenant.clock)
         content = {"id_token": statement, "expires_in": identity.LIFETIME}
         return json_response(content, headers={"Cache-Control": "no-store"})
 

@@ -12,6 +12,7 @@ from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import inspect
 from services.authorization import store
 from services.authorization.api.token import FORM
+from services.authorization.grants import GRANT, Ground
 from services.authorization.issuer import Issuer
 
 
@@ -22,18 +23,19 @@ def router(issuers: dict[str, Issuer]) -> APIRouter:
     @routes.post("/oauth2/{party}/revoke")
     @require(event=REVOCATION, media_types=FORM, max_body=16384)
     async def revoke(admission: Admitted, party: str) -> Response:
-        """Revoke at once; an unknown token is answered alike (RFC 7009 §2.2)."""
+        """Revoke at once, with every token that was exchanged for it; an unknown token is answered alike (RFC 7009 §2.2)."""
         issuer = issuers[party]
         raw = (await admission.form()).get("token")
         if not raw:
             raise Refused(INVALID_REQUEST, "the form has no token")
         token = inspect(raw, issuer.keys)
         if token is not None:
-            if admission.peer.client_id not in (token.grant.client_id, issuer.tenant.party.client_id):
+            caller = admission.peer.client_id
+            if caller not in (token.grant.client_id, issuer.tenant.party.client_id):
                 raise Refused(PARTY_MISMATCH, "a token is revoked by its owner or by the party that gave it")
             admission.record.token = token.policy
             admission.record.patients = [token.patient] if token.patient else []
-            await admission.write(store.revoke, token.jti, issuer.tenant.clock.now())
+            await admission.write(store.end, Ground(GRANT, token.jti), caller, issuer.tenant.clock.now())
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
     return routes

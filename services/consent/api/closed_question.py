@@ -15,7 +15,7 @@ from proeftuin.parties import Seed
 from proeftuin.reasons import CONTENT_TYPE, INTERNAL, INVALID_REQUEST, PARTY_MISMATCH, PROFILE, THROTTLED, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import levers
-from services.consent.asking import Acting, answer
+from services.consent.asking import Acting, Asking
 from services.consent.decisions import Decision, Question
 from services.consent.mitz import rules, xacml
 from services.consent.mitz.catalogue import KIND_OF_TYPE
@@ -26,7 +26,7 @@ _LEVERS = {"indeterminate", "fault", "delay", "throttle", "wrong_echo"}
 _OTHER_CLIENT = "999999990"  # passes no 11-proef: nobody's number
 
 
-def router(index_key: bytes, seed: Seed) -> APIRouter:
+def router(asking: Asking, seed: Seed) -> APIRouter:
     """Return the route of the closed question."""
     routes = guarded(soap)
 
@@ -48,7 +48,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
             value["holder"], KIND_OF_TYPE[value["holder_type"]], value["user"], KIND_OF_TYPE[value["user_type"]], value["purpose"]
         )
         categories = [each.value for each in message.attributes if each.id == xacml.BY_NAME["data"].id]
-        decisions = await answer(admission, index_key, value["patient"], question, categories, _acting(message, value))
+        decisions = await asking.answer(admission, value["patient"], question, categories, _acting(message, value))
         sent = message.attributes
         if "indeterminate" in pulled:
             decisions = [Decision(each.category, "no-decision", each.reason) for each in decisions]

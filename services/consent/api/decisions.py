@@ -19,14 +19,14 @@ from proeftuin.legal_bases import called_on
 from proeftuin.parties import CARE_KINDS, KINDS
 from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import Person
-from services.consent.asking import Acting, AsOf, answer
+from services.consent.asking import Acting, Asking, AsOf
 from services.consent.decisions import Question
 
 MOST_CATEGORIES = 32
 _CODE = re.compile(r"[A-Za-z0-9.-]{1,64}")  # what may stand in an audit event as purpose, person or role
 
 
-def router(index_key: bytes) -> APIRouter:
+def router(asking: Asking) -> APIRouter:
     """Return the route of the closed question."""
     routes = guarded(problem)
 
@@ -40,7 +40,7 @@ def router(index_key: bytes) -> APIRouter:
         admission.record.patients, admission.record.purpose = [patient], question.purpose
         if question.holder_ura != admission.peer.ura:
             raise Refused(PARTY_MISMATCH, "only the holder asks about the holder's data")
-        answers = await answer(admission, index_key, patient, question, categories, _acting(body["user"]), as_of)
+        answers = await asking.answer(admission, patient, question, categories, _acting(body["user"]), as_of)
         content: dict[str, Any] = {"decisions": [each.as_json() for each in answers]}
         if as_of is not None:
             content["as_of"] = {"valid": as_of.valid, "known": as_of.known}

@@ -2,10 +2,8 @@
 
 import asyncio
 import re
-import tomllib
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +18,7 @@ from proeftuin.audit.events import AUDIT_LOG_CONFIGURED, AUDIT_LOG_USED
 from proeftuin.clock import instant
 from proeftuin.fhir.search import carries_bsn, date_range
 from proeftuin.identifiers import is_bsn
+from proeftuin.legal_bases import LEGAL_BASES
 from proeftuin.parties import Seed
 from proeftuin.reasons import INVALID_REQUEST, LEGAL_BASIS, PARAMETER_INVALID, PARAMETER_UNKNOWN, PARTY_MISMATCH, Refused
 from services.logging import patterns, uses, watching
@@ -31,7 +30,7 @@ FORM = ("application/x-www-form-urlencoded",)
 LONGEST = timedelta(days=31)
 USUAL = timedelta(days=7)
 MOST_WATCHED = 10_000
-BASES: dict[str, str] = tomllib.loads((Path(__file__).parent.parent / "legal_bases.toml").read_text(encoding="utf-8"))
+SUPERVISION = "toezicht"
 _GROUND = ("officer", "legal_basis", "case")
 _SHORT = {"denied": ("outcome", "4,8,12"), "emergency": ("purpose", "ETREAT,BTG")}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./:_-]{0,63}")
@@ -118,8 +117,9 @@ async def _asked(admission: Admission, seed: Seed) -> tuple[Pairs, dict[str, lis
     party = seed.by_identifier(*admission.peer.identifier)
     if party is None or party.kind != "toezichthouder":
         raise Refused(PARTY_MISMATCH, "only a supervisor looks at the events of all")
-    if ground.get("legal_basis") not in BASES or "case" not in ground:
-        raise Refused(LEGAL_BASIS, f"legal_basis is one of {', '.join(BASES)}, and case says for which case")
+    bases = [each.id for each in LEGAL_BASES.values() if each.programme == SUPERVISION and each.open_to(party.kind)]
+    if ground.get("legal_basis") not in bases or "case" not in ground:
+        raise Refused(LEGAL_BASIS, f"legal_basis is one of {', '.join(bases)}, and case says for which case")
     return rest, {}
 
 

@@ -11,7 +11,7 @@ from proeftuin.audit.events import ERASURE
 from proeftuin.clock import instant
 from proeftuin.fhir.search import date_range
 from proeftuin.reasons import INVALID_REQUEST, PARAMETER_INVALID, Refused
-from services.logging import erasure
+from services.logging import erasure, store
 from services.logging.sequencer import Sequencer
 
 MOST_PLACES = 500
@@ -28,11 +28,14 @@ def router(sequencer: Sequencer) -> APIRouter:
         places = await _places(admission)
         found = erasure.ranges(places)
         admission.record.details["erased"] = erasure.written(found) or "none"
+        held = await admission.tenant.database.read(store.archives_of, found)
+        if held:
+            admission.record.details["archives"] = ",".join(held)
         (event,) = admission.record.to_events(admission.tenant.clock.now())
         (appended,) = await sequencer.append([sequencer.prepare(admission.peer.client_id, event["id"], event)])
         admission.recorded = True  # in the log itself, before anything is erased
-        await admission.tenant.database.write(erasure.erase, found, appended.index)
-        return json_response({"erased": len(places), "event": appended.index})
+        await sequencer.transact(erasure.erase, found, appended.index)
+        return json_response({"erased": len(places), "event": appended.index, "archives": held})
 
     return routes
 

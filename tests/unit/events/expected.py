@@ -9,8 +9,12 @@ READ, CREATE, UPDATE, DELETE = "rest read R", "rest create C", "rest update U", 
 SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "rest transaction E"
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
+GRANTS, ROTATED, POLICY = "110112 grants R", "110113 110131 U", "110113 policy-decision E"
+ISSUED, CREDENTIAL_REVOKED = "110113 issue-credential C", "110113 revoke-credential U"
+HELD, PRESENTED = "110113 hold-credential U", "110114 present E"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 LOG_CONFIGURED = "110113 110129 U"
+LOG_ARCHIVED, LOG_EXPORTED = "110106 archive C", "110106 extract R"
 
 Rows = dict[tuple[str, str], str | None]
 _OPERATIONS: Rows = {("GET", "/health"): None, ("GET", "/metrics"): None, ("GET", "/openapi.json"): None}
@@ -52,6 +56,7 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/audit/AuditEvent/_search"): LOG_USED, ("POST", "/audit/patterns"): LOG_USED,
         ("POST", "/audit/watched"): LOG_CONFIGURED, ("POST", "/fhir/AuditEvent/$validate"): None,
         ("POST", "/inzage/logging"): LOG_USED,
+        ("POST", "/retention/archive"): LOG_ARCHIVED, ("GET", "/ldv"): LOG_EXPORTED, ("POST", "/ldv"): LOG_EXPORTED,
         ("POST", "/retention/erase"): LOG_ERASED, ("GET", "/checkpoint"): None, ("GET", "/checkpoint/witnessed"): None,
         ("GET", "/key"): None, ("GET", "/tile/{level}/{position:path}"): None, ("GET", "/proof/inclusion"): None,
         ("GET", "/proof/consistency"): None,
@@ -61,6 +66,25 @@ ROUTES: dict[str, Rows] = {
         ("GET", "/.well-known/oauth-authorization-server/oauth2/{party}"): None, ("GET", "/oauth2/{party}/jwks"): None,
         ("POST", "/oauth2/{party}/token"): TOKEN, ("POST", "/oauth2/{party}/introspect"): INTROSPECT,
         ("POST", "/oauth2/{party}/revoke"): REVOKE, ("POST", "/oauth2/{party}/login"): LOGIN,
+        ("GET", "/oauth2/{party}/.well-known/openid-configuration"): None, ("POST", "/oauth2/{party}/par"): None,
+        ("GET", "/oauth2/{party}/authorize"): None, ("POST", "/oauth2/{party}/authorize"): LOGIN,
+        ("GET", "/oauth2/{party}/userinfo"): LOGIN, ("POST", "/oauth2/{party}/introspect_extended"): INTROSPECT,
+        ("GET", "/oauth2/{party}/grants"): GRANTS, ("DELETE", "/oauth2/{party}/grants/{jti}"): REVOKE,
+        ("GET", "/oauth2/{party}/client/grants"): GRANTS, ("DELETE", "/oauth2/{party}/client/grants/{jti}"): REVOKE,
+        ("POST", "/oauth2/{party}/ended"): REVOKE, ("POST", "/oauth2/{party}/keys"): ROTATED,
+        ("GET", "/.well-known/authzen-configuration"): None, ("POST", "/access/v1/evaluation"): POLICY,
+        ("POST", "/access/v1/evaluations"): POLICY, ("POST", "/rfc0052/access/v1/evaluations"): POLICY,
+        ("POST", "/v1/data/authz/result"): POLICY, ("POST", "/explain"): POLICY,
+        ("POST", "/pdp"): POLICY, ("POST", "/pdp/v1/data/knooppunt/authz"): POLICY,
+        ("GET", "/oauth2/{party}/.well-known/oauth-authorization-server"): None,
+        ("GET", "/oauth2/{party}/presentation_definition"): None, ("GET", "/oauth2/{party}/oauth-client"): None,
+    },
+    "wallet": _OPERATIONS | {
+        ("GET", "/iam/{party}/did.json"): None, ("GET", "/iam/{party}/status/{dialect}/{page}"): None,
+        ("POST", "/iam/{party}/issuer/vc"): ISSUED, ("GET", "/iam/{party}/issuer/vc"): None,
+        ("DELETE", "/iam/{party}/issuer/vc/{credential_id}"): CREDENTIAL_REVOKED,
+        ("POST", "/iam/{party}/holder/vc"): HELD, ("GET", "/iam/{party}/holder/vc"): None,
+        ("DELETE", "/iam/{party}/holder/vc/{credential_id}"): HELD, ("POST", "/iam/{party}/holder/vp"): PRESENTED,
     },
     "datastation": _OPERATIONS | {
         ("GET", "/{party}/fhir/metadata"): None, ("GET", "/{party}/fhir/{resource_type}"): SEARCH,

@@ -27,7 +27,7 @@ from proeftuin.sandbox.topology import APPLICATIONS, Instance
 from proeftuin.service import Service, Wiring
 from proeftuin.storage.database import Database
 from proeftuin.tenant import Tenant
-from proeftuin.tokens.access_token import Grant, issue
+from proeftuin.tokens.access_token import Confirmation, Grant, issue
 from proeftuin.tokens.keys import SigningKeys
 from proeftuin.transport.client import PeerClient
 from proeftuin.transport.server import Server, _config, bind
@@ -125,7 +125,14 @@ class Network:
             for each, its in zip(service.tenants.values(), service.settings.tenants, strict=True) if its.issuer == issuer
         )  # fmt: skip
         peer = self.peer(party)
-        grant = Grant(peer.client_id, audience or tenant.audience, frozenset(scopes), peer.thumbprint, lifetime, patient)
+        grant = Grant(
+            peer.client_id,
+            audience or tenant.audience,
+            frozenset(scopes),
+            Confirmation("x5t#S256", peer.thumbprint),
+            lifetime,
+            patient,
+        )
         return issue(SigningKeys(owner.secrets / "signing", CLOCK), issuer, grant, CLOCK).raw
 
     async def events(self) -> list[dict[str, Any]]:
@@ -161,9 +168,9 @@ class Network:
         await holder.close()
 
     async def _erasures(self) -> list[dict[str, Any]]:
-        """What the log's keeper logged of erasures: it stands in the log itself, not in an outbox."""
+        """What the log's keeper logged of erasures and archives: it stands in the log itself, not in an outbox."""
         log = self.services["logging"].operator
-        query = sa.text("SELECT document FROM event WHERE subtype LIKE '%destroy' AND document IS NOT NULL")
+        query = sa.text("SELECT document FROM event WHERE subtype IN ('destroy', 'archive') AND document IS NOT NULL")
         rows = await log.database.read(lambda connection: connection.scalars(query).all())
         return [json.loads(row) for row in rows]
 

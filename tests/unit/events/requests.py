@@ -14,6 +14,7 @@ from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, C
 from proeftuin.sandbox.nursing_records import generate
 from services.consent.mitz import notification
 from services.consent.subscriptions import Subscription
+from tests.unit.events import grants, wallet
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
@@ -83,6 +84,8 @@ class Requests:
         self._logging()
         self._witness()
         self._authorization()
+        await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
+        wallet.add(self, HOSPITAL, HOLDER)
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)
@@ -97,6 +100,12 @@ class Requests:
     def _of(self, service: str) -> tuple[str, str]:
         instance = self.network.instance(service, HOLDER if service == "datastation" else None)
         return instance.base_url, instance.operator
+
+    def request(
+        self, party: str, method: str, url: str, hops: list[Hop], sent: dict[str, Any], about: Patients = ()
+    ) -> Request:  # fmt: skip
+        """Make one by hand."""
+        return Request(party, method, url, hops, sent, about)
 
     def _add(
         self, service: str, method: str, path: str, party: str, server: str, url: str, about: Patients = (),
@@ -380,6 +389,17 @@ class Requests:
             return Request("logboek", "POST", f"{base}/retention/erase", [hop], {"content": {"before": "2021-01-01"}})
 
         self._add_made("logging", "POST", "/retention/erase", erase)
+
+        async def archive() -> Request:  # as the erasure
+            sent = await one()
+            await self.systems[HOSPITAL].client.request("POST", sent.url, **sent.sent)
+            hop = Hop(ROUTES["logging"]["POST", "/retention/archive"], "logboek", server)
+            made = {"file": "log.archive", "sha256": "ab" * 32, "year": 2025, "first": 0, "last": 0, "size": 1}
+            return Request("logboek", "POST", f"{base}/retention/archive", [hop], {"content": made})
+
+        self._add_made("logging", "POST", "/retention/archive", archive)
+        self._add("logging", "GET", "/ldv", HOSPITAL, server, f"{base}/ldv?date=ge2026-01-01", token=token)
+        self._add("logging", "POST", "/ldv", HOSPITAL, server, f"{base}/ldv", form=form, token=token)
         paths = {
             "/checkpoint": "", "/checkpoint/witnessed": "", "/key": "", "/tile/{level}/{position:path}": "/tile/0/000.p/1",
             "/proof/inclusion": "/proof/inclusion?index=0&size=1", "/proof/consistency": "/proof/consistency?old=1&new=1",
@@ -418,6 +438,24 @@ class Requests:
         self._add("witness", "GET", "/checkpoint", HOSPITAL, server, seen)
         self._add("witness", "GET", "/key", HOSPITAL, server, f"{base}/key")
 
+    def _decisions(self, base: str) -> None:
+        subject = {"type": "organization", "id": "1"}
+        question = {"subject": subject, "action": {"name": "QUERY"}, "resource": {"type": "record", "id": "1"}}
+        request = {"method": "GET", "path": "Organization", "query": "", "header": {}, "body": ""}
+        fhir = {"input": {"subject": {"scope": "mcsd_query"}, "request": request, "context": {}}}
+        for path, party, content in (
+            ("/access/v1/evaluation", HOSPITAL, question),
+            ("/access/v1/evaluations", HOSPITAL, {"evaluations": [question]}),
+            ("/rfc0052/access/v1/evaluations", HOSPITAL, {"evaluations": [question]}),
+            ("/v1/data/authz/result", HOSPITAL, {"input": {"parsed_body": {"query": "{ client { bsn } }"}}}),
+            ("/explain", HOSPITAL, {"query": "{ client { bsn } }", "claims": {}}),
+            ("/pdp", HOLDER, fhir),
+            ("/pdp/v1/data/knooppunt/authz", HOLDER, fhir),
+        ):
+            self._add("authorization", "POST", path, party, HOLDER, base + path, content=content)
+        path = "/.well-known/authzen-configuration"
+        self._add("authorization", "GET", path, HOSPITAL, HOLDER, base + path)
+
     def _authorization(self) -> None:
         base = self.issuer.partition("/oauth2/")[0]
         self._add("authorization", "GET", "/.well-known/oauth-authorization-server/oauth2/{party}", HOSPITAL, HOLDER,
@@ -436,6 +474,8 @@ class Requests:
                   form={"token": "of nobody"})  # fmt: skip
         self._add("authorization", "POST", "/oauth2/{party}/revoke", HOSPITAL, HOLDER, f"{self.issuer}/revoke",
                   form={"token": "of nobody"})  # fmt: skip
+
+        self._decisions(base)
 
         async def revoke() -> Request:
             token = await self._care_token()

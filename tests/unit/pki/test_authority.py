@@ -32,6 +32,8 @@ class StandingClock:
     def now(self) -> datetime:
         return self.moment
 
+    real = now
+
 
 def verify(authority: Authority, issued: Issued) -> str:
     """Return what `openssl verify` says, with the lists of the leaf's CA and of the root."""

@@ -69,7 +69,8 @@ def test_a_representative_reads_whose_data_it_is() -> None:
         (no("*", "*"), yes(BRINK, LINDE), "Dat ja is preciezer en blijft gelden."),
         (no(BRINK, LINDE), yes(BRINK, LINDE), "Uw nieuwe nee gaat hierbij voor."),
         (yes(BRINK, LINDE, "GGC002"), no(BRINK, LINDE, "GGC013"), "Dit gaat over: Alle medicijnen."),
-        (yes(BRINK, LINDE, "MedicationUse"), no(BRINK, LINDE, "GGC002"), "voor. Dit gaat over: Medicijnen die u gebruikt."),
+        (yes(BRINK, LINDE, "MedicationUse"), no(BRINK, LINDE, "GGC002"),
+         "gaat hierbij voor. Dit gaat over: Medicijnen die u gebruikt"),
     ],
 )  # fmt: skip
 def test_what_a_decision_does_to_an_earlier_one_is_told(new: Choice, old: Choice, told: str) -> None:

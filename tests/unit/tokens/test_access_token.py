@@ -16,7 +16,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from proeftuin.pki.identity import Peer
 from proeftuin.reasons import Refused
-from proeftuin.tokens.access_token import AccessToken, Grant, Person, TokenVerifier, inspect, issue
+from proeftuin.tokens import access_token
+from proeftuin.tokens.access_token import AccessToken, Confirmation, Grant, Person, TokenVerifier, inspect, issue
 from proeftuin.tokens.issuers import OwnKeys
 from proeftuin.tokens.keys import SigningKeys
 from tests.harness import MovableClock
@@ -33,9 +34,9 @@ WORD = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1
 PEOPLE = st.builds(Person, TEXT, TEXT, st.none() | TEXT, st.none() | TEXT)
 GRANTS = st.builds(
     Grant, client_id=TEXT, audience=st.just(AUDIENCE), scopes=st.frozensets(WORD, min_size=1, max_size=4),
-    thumbprint=st.just(THUMBPRINT), lifetime=st.integers(1, 3600), patient=st.none() | TEXT, person=st.none() | PEOPLE,
-    purpose=st.none() | TEXT,
-)  # fmt: skip
+    confirmation=st.just(Confirmation("x5t#S256", THUMBPRINT)), lifetime=st.integers(1, 3600), patient=st.none() | TEXT,
+    person=st.none() | PEOPLE, purpose=st.none() | TEXT, principal=st.none() | TEXT, actors=st.lists(TEXT, max_size=3).map(tuple),
+).filter(lambda grant: grant.principal != grant.client_id)  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -69,7 +70,7 @@ def test_another_implementation_reads_the_same(grant: Grant) -> None:
     claims = decoded.claims
     assert decoded.header["typ"] == "at+jwt"
     assert {name: claims[name] for name in ("iss", "aud", "client_id", "sub", "jti", "cnf")} == {
-        "iss": ISSUER, "aud": AUDIENCE, "client_id": grant.client_id, "sub": grant.client_id, "jti": token.jti,
+        "iss": ISSUER, "aud": AUDIENCE, "client_id": grant.client_id, "sub": grant.acts_for, "jti": token.jti,
         "cnf": {"x5t#S256": THUMBPRINT},
     }  # fmt: skip
     assert (claims["exp"] - claims["iat"], set(claims["scope"].split(" "))) == (grant.lifetime, set(grant.scopes))
@@ -130,3 +131,33 @@ def test_what_its_issuer_signed_in_another_shape_is_refused(claims: dict[str, An
 def test_text_is_no_token(raw: str) -> None:
     assert reason(raw).startswith("token_")
     assert inspect(raw, KEYS) is None
+
+
+def test_a_token_that_was_verified_before_is_held_to_all_that_may_have_changed() -> None:
+    clock = MovableClock()
+    folder = Path(tempfile.mkdtemp()) / "keys"
+    keys = SigningKeys(folder, clock)
+    verifier = TokenVerifier({ISSUER: OwnKeys(keys)}, AUDIENCE, clock)
+    grant = Grant("ura:90000101", AUDIENCE, frozenset({"a"}), Confirmation("x5t#S256", THUMBPRINT), 300)
+    token = issue(keys, ISSUER, grant, clock)
+    assert verify(token.raw, verifier) == verify(token.raw, verifier) == token
+    assert reason(token.raw, verifier, replace(PEER, thumbprint="another")) == "token_binding"
+    assert reason(token.raw[:-4] + "AAAA", verifier) == "token_signature"
+    clock.forward(seconds=300)
+    assert reason(token.raw, verifier) == "token_expired"
+    fresh = issue(keys, ISSUER, grant, clock)
+    verify(fresh.raw, verifier)
+    clock.forward(seconds=1)
+    keys.rotate()
+    min(folder.glob("*.pem")).unlink()  # the key was withdrawn
+    assert reason(fresh.raw, verifier) == "token_signature"
+
+
+def test_only_so_many_verified_tokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_token, "KEPT", 3)
+    verifier = TokenVerifier({ISSUER: OwnKeys(KEYS)}, AUDIENCE, CLOCK)
+    grant = Grant("ura:90000101", AUDIENCE, frozenset({"a"}), Confirmation("x5t#S256", THUMBPRINT), 300)
+    tokens = [issue(KEYS, ISSUER, grant, CLOCK).raw for _ in range(5)]
+    for raw in tokens:
+        verify(raw, verifier)
+    assert list(verifier._known) == tokens[2:]

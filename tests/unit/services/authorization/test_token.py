@@ -80,7 +80,7 @@ async def test_a_client_gets_a_token_for_the_own_data(harness: Harness) -> None:
     ("malformed", {"authorization_details": "{"}), ("invalid_request", {"authorization_details": "{}"}),
     ("invalid_request", {"authorization_details": details(bsn="999910001")}),
     ("invalid_request", {"authorization_details": details(type="other")}),
-    ("invalid_request", {"authorization_details": details(expires_in=301)}),
+    ("invalid_request", {"authorization_details": details(expires_in=3601)}),
     ("invalid_request", {"authorization_details": details(expires_in=0)}),
     ("invalid_request", {"authorization_details": details(expires_in=True)}),
 ])  # fmt: skip
@@ -121,6 +121,7 @@ async def test_who_may_log_whom_in(harness: Harness) -> None:
     other = next(each for each in harness.seed.professionals if each.employer != HOSPITAL)
     assert (await log_in(harness, HOSPITAL, "cibg", professional=other.uzi)).json()["reason"] == "party_mismatch"
     assert (await log_in(harness, HOSPITAL, "vws", client="999910000")).json()["reason"] == "party_mismatch"
+    assert (await log_in(harness, HOSPITAL, "cibg", professional="999999999")).json()["reason"] == "party_mismatch"
     assert (await log_in(harness, PORTAL, "vws", client="999999990")).json()["reason"] == "identity_invalid"
     assert (await log_in(harness, PORTAL, "cibg", client="999910000")).json()["reason"] == "invalid_request"
 
@@ -133,6 +134,7 @@ async def test_introspection_and_revocation(harness: Harness) -> None:
         return await harness.call("POST", "/oauth2/vws/introspect", party=party, data={"token": token})
 
     assert (await introspect(raw)).json()["active"] is True
+    assert "authorization_details" not in (await introspect(raw)).json(), "a system's token is for no client of care"
     assert (await introspect(raw, HOSPITAL)).json()["reason"] == "party_mismatch"
     assert (await introspect(raw[:-4] + "AAAA")).json() == {"active": False}
     assert (await introspect("")).json()["reason"] == "invalid_request"
@@ -158,6 +160,24 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
     assert [key["kid"] for key in jwks] == [fresh, jwt.get_unverified_header(before)["kid"]]
     assert jwt.get_unverified_header((await ask(harness)).json()["access_token"])["kid"] == fresh
     assert (await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": before})).json()["active"] is True
+
+
+@pytest.mark.anyio
+async def test_details_of_another_shape(harness: Harness) -> None:
+    one = json.loads(details())[0]
+    for wrong in (5, {"a": one}, [], [one, one], [1], "x", [one | {"patient": "999910000"}], [one | {"patient": None}],
+                  [one | {"purpose_of_use": "a b"}], [one | {"purpose_of_use": 5}], [one | {"not_before": -1}],
+                  [one | {"not_before": "now"}]):  # fmt: skip
+        answer = await ask(harness, authorization_details=json.dumps(wrong))
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request"), wrong
+
+
+@pytest.mark.anyio
+async def test_where_nobody_is_registered_nobody_signs_an_assertion(harness: Harness) -> None:
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    signed = SigningKeys(harness.folder / "client", harness.clock).sign({"iss": "ura:90000101"}, typ="JWT")
+    answer = await ask(harness, client_assertion=signed, client_assertion_type=kind)
+    assert (answer.json()["reason"], answer.status_code) == ("client_assertion", 401)
 
 
 @pytest.mark.anyio

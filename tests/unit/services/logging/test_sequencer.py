@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proeftuin.clock import SystemClock
 from proeftuin.storage.database import Database
+from proeftuin.storage.migrations import upgrade
 from proeftuin.transparency.checkpoint import verifier_line
 from proeftuin.transparency.tiles import Tree
 from services.logging import store
@@ -19,13 +20,14 @@ from services.logging.verify import verify
 from tests.unit.services.logging.logbook import CLIENT, HOME, Logbook, event
 
 pytestmark = pytest.mark.anyio
+MIGRATIONS = Path("services/logging/migrations").absolute()
 KEY, INDEX_KEY, ORIGIN = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32), b"\x02" * 32, "log.example/log"
 
 
 def sequencer_on(url: str) -> Sequencer:
     sequencer = Sequencer(Database(url), SystemClock(), ORIGIN, KEY, INDEX_KEY)
+    upgrade(sequencer.database.engine, MIGRATIONS)
     with sequencer.database.engine.begin() as connection:
-        store.metadata.create_all(connection)
         sequencer.begin(connection)
     return sequencer
 

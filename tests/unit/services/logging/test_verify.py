@@ -50,8 +50,8 @@ async def filled(logbook: Logbook) -> Logbook:
         ("UPDATE event SET outcome = '8' WHERE seq = 6", "event 6 is indexed under another outcome"),
         ("DELETE FROM subject WHERE seq = 6", "event 6 is indexed for other clients"),
         ("UPDATE event SET event_id = 'another' WHERE seq = 6", "event 6 is kept under another id"),
-        ("INSERT INTO subject VALUES ('x', 99)", "a client is indexed for an event that is not there"),
-        ("INSERT INTO subject VALUES ('x', -1)", "a client is indexed for an event that is not there"),
+        ("INSERT INTO subject (patient_token, seq) VALUES ('x', 99)", "a client is indexed for an event that is not there"),
+        ("INSERT INTO subject (patient_token, seq) VALUES ('x', -1)", "a client is indexed for an event that is not there"),
     ],
 )
 async def test_the_first_difference_is_named(filled: Logbook, change: str, fault: str) -> None:
@@ -103,10 +103,10 @@ async def test_a_whole_forged_log_lacks_the_signature(filled: Logbook) -> None:
 
 
 async def test_a_log_of_several_pages_and_tiles_holds(logbook: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "PAGE", 7)
-    for count in (256, 1, 43):
+    monkeypatch.setattr(verification, "PAGE", 256)
+    for count in (256, 1, 343):
         await logbook.batch(*({"resource": event(HOME, CLIENT)} for _ in range(count)))
-    assert logbook.report((logbook.secrets / "index.key").read_bytes()) == verification.Report(300, 4)
+    assert logbook.report((logbook.secrets / "index.key").read_bytes()) == verification.Report(600, 4)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,14 @@ async def test_a_log_that_grows_meanwhile_holds(logbook: Logbook, monkeypatch: p
     engine = logbook.app.state.service.operator.database.engine
     sequencer_batch = await logbook.batch(*more)
     assert sequencer_batch.status_code == 200
-    original = verification._notes
+    original, asked = store.last_checkpoint, 0
 
-    def only_the_first(connection: sa.Connection) -> object:
-        return (note for note in original(connection) if note.size <= 3)
+    def earlier(connection: sa.Connection) -> tuple[int, bytes, str] | None:
+        nonlocal asked
+        asked += 1
+        return (3, b"", "") if asked == 1 else original(connection)
 
-    monkeypatch.setattr(verification, "_notes", only_the_first)
+    monkeypatch.setattr(store, "last_checkpoint", earlier)
     with engine.connect() as connection:
         assert verification.verify(connection, logbook.verifier) == verification.Report(3, 2)
 

@@ -1,0 +1,36 @@
+"""JSON as a protocol wants it: an object, no duplicate members, no NaN, not deeper than asked."""
+
+import json
+from typing import Any
+
+
+def parse_object(raw: bytes | str, *, depth: int | None = None) -> dict[str, Any]:
+    """Return the JSON object in `raw`; raises ValueError when it is none, or nested deeper than `depth` levels."""
+    try:
+        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    if depth is not None and _deeper(value, depth):
+        raise ValueError(f"nested deeper than {depth} levels")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a member twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:  # noqa: ANN401 - it never returns
+    raise ValueError(f"{name} is not JSON")
+
+
+def _deeper(value: Any, depth: int) -> bool:  # noqa: ANN401 - JSON is any
+    if not isinstance(value, dict | list):
+        return False
+    if depth == 0:
+        return True
+    return any(_deeper(each, depth - 1) for each in (value.values() if isinstance(value, dict) else value))

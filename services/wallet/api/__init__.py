@@ -1,0 +1,1 @@
+"""The addresses of the wallet, one file for each role."""

@@ -1,0 +1,15 @@
+"""The authorization servers, running."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.services.authorization.servers import Servers
+
+
+@pytest.fixture
+async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
+    made = Servers(tmp_path)
+    async with made.running(made.app):
+        yield made
