@@ -31,9 +31,10 @@ def decided(
     """Return the resource with who decided (`performer`) and what that makes of its status.
 
     Where client and parent decide together, a permit of one is `proposed` until the other says the same; an objection, and taking
-    back, is at once. A change of what is decided starts anew.
+    back, is at once. A change of what is decided starts anew, and so does what was taken back: its performer said no to it.
     """
-    agreed = before is not None and _said(before) == _said(resource) and resource.get("status") == ACTIVE
+    stands = before is not None and before.get("status") in (ACTIVE, PROPOSED)
+    agreed = stands and before is not None and _said(before) == _said(resource) and resource.get("status") == ACTIVE
     others = [] if not agreed or before is None else [who for who in performers(before) if who != acting]
     everyone = sorted({acting, *others})
     performer = [

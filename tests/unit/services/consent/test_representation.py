@@ -102,6 +102,10 @@ async def test_from_twelve_to_sixteen_both_must_say_yes_and_either_may_say_no(ha
         assert changed["status"] == "proposed"  # a change of what is decided starts anew
         assert await outcome(harness, YOUTH) == "deny"
         assert (await send(harness, YOUTH, YOUTH, changed | {"status": "active"})).json()["status"] == "active"
+        taken_back = (await send(harness, YOUTH, YOUTH, changed | {"status": "inactive"})).json()
+        alone = (await send(harness, YOUTH, MOTHER, taken_back | {"status": "active"})).json()
+        assert alone["status"] == "proposed"  # who took it back has not agreed
+        assert await outcome(harness, YOUTH) == "deny"
         refused = (await send(harness, YOUTH, YOUTH, permit=False)).json()
         assert refused["status"] == "active"
         assert await outcome(harness, YOUTH) == "deny"
