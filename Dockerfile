@@ -1,5 +1,7 @@
 # One image for every instance; which one it is, and its secrets, come at run time.
 FROM python:3.11-slim-bookworm
+# the Rego engine's wheel asks for libatomic, which only a compiler brings along
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >/dev/null && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home proeftuin
 WORKDIR /app
 COPY requirements/main.txt requirements/main.txt
