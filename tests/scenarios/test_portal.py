@@ -11,8 +11,10 @@ from starlette.responses import Response
 from typer.testing import CliRunner
 
 from proeftuin.cli import app as cli
+from proeftuin.sandbox.exchange import cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.portal.sessions import LIFETIME, Sessions
+from proeftuin.sandbox.seeding import care_system
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +58,17 @@ async def test_what_cannot_be_asked_is_told_in_plain_words(browser: httpx.AsyncC
     assert 'role="alert"' in answer.text
 
 
+async def keys(network: Home, folder: Path) -> list[str]:
+    """Keep the key lines of log and witness, and return the options that name them."""
+    system, options = care_system(network, cast(network.seed).hospital.id), []
+    for option, url in (("--log-key", network.topology.network.logging), ("--witness-key", network.topology.network.witness)):
+        kept = folder / option.strip("-")
+        kept.write_bytes((await system.client.request("GET", f"{url}/key")).body)
+        options += [option, str(kept)]
+    await system.close()
+    return options
+
+
 @pytest.mark.parametrize("form", ["pdf", "csv", "html", "json"])
 async def test_what_is_kept_passes_the_check_of_the_command(
     browser: httpx.AsyncClient, network: Home, tmp_path: Path, form: str
@@ -71,7 +84,7 @@ async def test_what_is_kept_passes_the_check_of_the_command(
     kept, beside = tmp_path / f"overzicht.{form}", tmp_path / "bewijs.json"
     kept.write_bytes(answer.content)
     beside.write_bytes(proof.content)
-    arguments = ["log", "verify-overview", str(kept), "--home", str(network.path)] + ["--proof", str(beside)] * (form == "csv")
+    arguments = ["log", "verify-overview", str(kept), *(await keys(network, tmp_path)), *["--proof", str(beside)] * (form == "csv")]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 0, done.output
     assert f"{len(proof.json()['rows'])} rows hold" in done.output
