@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import fastjsonschema
+import msgspec
 from jsonschema import ValidationError
 
 from proeftuin.fhir import schema
@@ -44,9 +44,7 @@ def _issue(code: str, expression: str, text: str) -> Issue:
 
 def _faults(resource: dict[str, Any], name: str) -> Iterator[Fault]:
     base = schema.base_of(name)
-    try:
-        schema.common_form(name)(resource)
-    except fastjsonschema.JsonSchemaException:
+    if not _conforms(resource, name):
         for error in schema.thorough(name).iter_errors(resource):
             yield from _located(error, base)
     for each in dict.fromkeys((base, name)):
@@ -56,6 +54,14 @@ def _faults(resource: dict[str, Any], name: str) -> Iterator[Fault]:
         kind = nested.get("resourceType")
         if isinstance(kind, str) and kind in schema.names() and schema.base_of(kind) == kind:
             yield from ((code, path + expression.removeprefix(kind), text) for code, expression, text in _faults(nested, kind))
+
+
+def _conforms(resource: dict[str, Any], name: str) -> bool:
+    try:
+        msgspec.json.encode(resource)  # raises RecursionError where the compiled check has no end of its own
+        return schema.compiled(name).is_valid(resource)
+    except ValueError:  # a character that is no Unicode
+        return False
 
 
 def _nested(resource: dict[str, Any], base: str) -> Iterator[tuple[str, dict[str, Any]]]:
