@@ -1,13 +1,14 @@
-"""JSON as a protocol wants it: an object, no duplicate members, no NaN, not deeper than asked."""
+"""JSON as a protocol wants it: an object, no duplicate members, no NaN and no infinity, not deeper than asked."""
 
 import json
+import math
 from typing import Any
 
 
 def parse_object(raw: bytes | str, *, depth: int | None = None) -> dict[str, Any]:
     """Return the JSON object in `raw`; raises ValueError when it is none, or nested deeper than `depth` levels."""
     try:
-        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if not isinstance(value, dict):
@@ -26,6 +27,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:  # noqa: ANN401 - it never returns
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _deeper(value: Any, depth: int) -> bool:  # noqa: ANN401 - JSON is any

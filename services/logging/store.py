@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from proeftuin.clock import instant
@@ -214,7 +215,7 @@ def event_id(text: str) -> str:
 
 def encoded(event: dict[str, Any]) -> bytes:
     """Return an event as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return msgspec.json.encode(event)
 
 
 def patients(event: dict[str, Any]) -> list[str]:
