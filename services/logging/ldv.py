@@ -4,7 +4,8 @@ A record has `trace_id`, `span_id`, `status_code`, `name`, `start_time`, `end_ti
 the event does not say is left out. `status_code` is OK (1) for outcome 0, ERROR (2) for 12, and UNSET (0) for what was refused, as
 Logius has it; the outcome itself stands in `dpl.proeftuin.outcome`. `parent_span_id` is the action that called this one in the same
 trace; where another organisation did, `foreign_operation` names it too: `trace_id`, `span_id` and `entity`, its number as URI
-(`system#value`). Codes and identifiers are written `system#code` and `system|value`. Logius asks that the data subject's number is encrypted: here a pseudonym stands in its place, wherever it stands.
+(`system#value`). Codes and identifiers are written `system#code` and `system|value`. Logius asks that the data subject's number is
+encrypted: here a pseudonym stands in its place, wherever it stands.
 """
 
 import re
@@ -160,7 +161,8 @@ def _foreign(event: Resource, trace_id: str, span_id: str, parent: str | None) -
         return None
     agents = event.get("agent", [])
     providers = [each for each in agents if _PROVIDER in (coding.get("code") for coding in each.get("type", {}).get("coding", []))]
-    caller = _identifier(next(iter([*providers, *(each for each in agents if each.get("requestor"))]), {}).get("who", {}))
+    named: list[Resource] = [*providers, *(each for each in agents if each.get("requestor")), {}]
+    caller = _identifier(named[0].get("who", {}))
     system, value = caller.get("system"), caller.get("value")
     own = _identifier(event.get("source", {}).get("observer", {})).get("value")
     if not system or not value or system == BSN_SYSTEM or value.rpartition(":")[2] == own:  # a client_id is ura:90000101
