@@ -10,7 +10,6 @@ from typing import Any
 
 from cryptography import x509
 
-from proeftuin.pki.identity import Peer
 from proeftuin.reasons import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,

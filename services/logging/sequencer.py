@@ -106,11 +106,11 @@ class Sequencer:
         return list(await asyncio.gather(*futures))
 
     async def transact(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `fn` as the one who writes the log; raises Refused(STANDBY)."""
+        """Run `fn`, which may `write`, as the one who writes the log; raises Refused(STANDBY)."""
         try:
             return await (self.lead or self.database).write(fn, *args, **kwargs)
-        except BaseException:
-            self._tree, self._month = None, ""  # what was kept of the log may be gone with the transaction
+        except Exception:
+            self._month = ""  # a partition that was made is gone with the transaction
             raise
 
     async def _drain(self) -> None:
@@ -132,7 +132,8 @@ class Sequencer:
     def write(self, connection: sa.Connection, deliveries: list[Delivery], now: datetime) -> list[Appended]:
         """Append in the transaction of `connection`: rows, tiles and checkpoint, or nothing."""
         _lock(connection)
-        tree, self._tree = self._tree or _stored_tree(connection), None
+        last = store.last_checkpoint(connection)
+        tree = self._tree_at(connection, last)
         known: dict[tuple[str, str], tuple[int, bytes]] = {}
         for source in {delivery.source for delivery in deliveries}:
             ids = [delivery.event_id for delivery in deliveries if delivery.source == source]
@@ -173,8 +174,16 @@ class Sequencer:
                 store.put_tile(connection, level, position, hashes)
             checkpoint = Checkpoint(self.origin, tree.size, tree.root())
             store.add_checkpoint(connection, tree.size, checkpoint.root, checkpoint.sign(self.key))
-        self._tree = tree
+            self._tree = tree
         return placed
+
+    def _tree_at(self, connection: sa.Connection, last: tuple[int, bytes, str] | None) -> Tree:
+        """The tree that the last checkpoint signed: kept from the last append, unless that was rolled back or is another's."""
+        size, root = last[:2] if last else (0, merkle.EMPTY_ROOT)
+        kept, self._tree = self._tree, None
+        if kept is not None and (kept.size, kept.root()) == (size, root):
+            return kept
+        return Tree.load(size, lambda level, position: store.tile(connection, level, position))
 
     def begin(self, connection: sa.Connection) -> None:
         """Sign the empty log, or check that the stored one is the one last signed; raises LogDamagedError."""
@@ -205,12 +214,6 @@ class Sequencer:
                 f"the log holds {stored} events and root {found.hex()[:16]}, the last checkpoint signed "
                 f"{signed.size} and {signed.root.hex()[:16]}: it was changed outside the service; see `proeftuin log verify`"
             )
-
-
-def _stored_tree(connection: sa.Connection) -> Tree:
-    """Return the tree that the last checkpoint signed."""
-    last = store.last_checkpoint(connection)
-    return Tree.load(last[0] if last else 0, lambda level, position: store.tile(connection, level, position))
 
 
 def _lock(connection: sa.Connection) -> None:

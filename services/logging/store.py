@@ -196,6 +196,13 @@ def archived(connection: sa.Connection, file: str, year: int, first: int, last: 
     connection.execute(archives.insert().values(file=file, year=year, first=first, last=last, event=event))
 
 
+def erased_since(connection: sa.Connection, first: int, last: int, size: int) -> bool:
+    """Tell whether a place from `first` to `last` was erased by an event at or after place `size`."""
+    table = erasures.c
+    found = sa.select(table.first).where(table.first <= last, table.last >= first, table.event >= size).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def archives_of(connection: sa.Connection, ranges: list[tuple[int, int]]) -> list[str]:
     """Return the names of the archives that hold a place in one of `ranges`, sorted."""
     known = connection.execute(sa.select(archives).order_by(archives.c.file)).all()
