@@ -126,9 +126,8 @@ def test_a_vendor_adds_its_care_provider_in_five_lines(tmp_path: Path) -> None:
     assert seed.party("verpleeghuis-van-ons") in seed.hosted("zorgsoft")
     home = Home(tmp_path / "home")
     home.prepare(tmp_path / "parties.toml", 9940)
-    leaf, authority = x509.load_pem_x509_certificates((home.path / "parties" / "verpleeghuis-van-ons" / "x509.pem").read_bytes())[
-        :2
-    ]
+    (chain,) = home.path.glob("instances/*/tenants/verpleeghuis-van-ons/x509.pem")
+    leaf, authority = x509.load_pem_x509_certificates(chain.read_bytes())[:2]
     assert did_x509.mint(authority, leaf, ("O", "L"), ("otherName",)).startswith("did:x509:0:sha256:")
 
 
