@@ -13,7 +13,7 @@ def parse_object(raw: bytes | str, *, depth: int | None = None) -> dict[str, Any
         raise ValueError("nested too deep") from error
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    if depth is not None and _deeper(value, depth):
+    if depth is not None and deeper(value, depth):
         raise ValueError(f"nested deeper than {depth} levels")
     return value
 
@@ -36,9 +36,10 @@ def _finite(text: str) -> float:
     return value
 
 
-def _deeper(value: Any, depth: int) -> bool:  # noqa: ANN401 - JSON is any
-    if not isinstance(value, dict | list):
-        return False
-    if depth == 0:
-        return True
-    return any(_deeper(each, depth - 1) for each in (value.values() if isinstance(value, dict) else value))
+def deeper(value: Any, depth: int) -> bool:  # noqa: ANN401 - JSON is any
+    """Tell whether a value is nested deeper than `depth` levels, however deep it is."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        inner = [each for holder in level for each in (holder.values() if isinstance(holder, dict) else holder)]
+        level = [each for each in inner if isinstance(each, dict | list)]
+    return bool(level)

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from jsonschema import ValidationError
 
 from proeftuin.fhir import schema
 from proeftuin.fhir.invariants import INVARIANTS
 from proeftuin.fhir.outcome import Issue
 from proeftuin.reasons import PROFILE
+from proeftuin.strict_json import deeper
 
 _TYPES = {"object": "an object", "array": "a list", "string": "a string", "number": "a number", "integer": "a whole number",
           "boolean": "true or false"}  # fmt: skip
+DEEPEST = 100  # levels
 Fault = tuple[str, str, str]  # issue-type code, FHIRPath, what must hold
 
 
@@ -32,6 +33,8 @@ def validate(resource: Any, profile: str | None = None) -> list[Issue]:  # noqa:
         return [_issue("not-supported", "", f"the {'profile' if profile else 'resource type'} is none of {known}")]
     if schema.base_of(name) != kind:
         return [_issue("structure", "", f"{name} is a profile on {schema.base_of(name)}, not on this resource type")]
+    if deeper(resource, DEEPEST):  # the compiled check has no end of its own
+        return [_issue("too-long", kind, f"is nested deeper than {DEEPEST} levels")]
     try:
         return [_issue(*fault) for fault in dict.fromkeys(_faults(resource, name))]
     except RecursionError:
@@ -58,7 +61,6 @@ def _faults(resource: dict[str, Any], name: str) -> Iterator[Fault]:
 
 def _conforms(resource: dict[str, Any], name: str) -> bool:
     try:
-        msgspec.json.encode(resource)  # raises RecursionError where the compiled check has no end of its own
         return schema.compiled(name).is_valid(resource)
     except ValueError:  # a character that is no Unicode
         return False
