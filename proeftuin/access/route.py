@@ -61,9 +61,14 @@ def check_declared(routers: Sequence[APIRouter]) -> None:
 def _calling(endpoint: Callable[..., Awaitable[Response]]) -> Handle:
     """Return what calls a handler, which takes its admission, parts of the path and parameters of the query, all of them text.
 
-    That leaves FastAPI nothing to find out or to convert: it describes the route.
+    That leaves FastAPI nothing to find out or to convert: it describes the route. Raises UndeclaredRouteError for another handler.
     """
-    names = [name for name, parameter in inspect.signature(endpoint).parameters.items() if parameter.annotation is not Admitted]
+    admitted, *others = inspect.signature(endpoint, eval_str=True).parameters.values() or (None,)
+    if admitted is None or admitted.annotation is not Admitted:
+        raise UndeclaredRouteError(f"{endpoint.__qualname__}: its first parameter is not its admission")
+    if other := [each.name for each in others if each.annotation is not str or each.default not in ("", each.empty)]:
+        raise UndeclaredRouteError(f"{endpoint.__qualname__}: {', '.join(other)} is no text, or has a default that is not ''")
+    names = [each.name for each in others]
 
     async def handle(admission: Admission) -> Response:
         parts, query = admission.request.path_params, admission.request.query_params

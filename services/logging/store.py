@@ -221,7 +221,7 @@ def event_id(text: str) -> str:
 
 
 def encoded(event: dict[str, Any]) -> bytes:
-    """Return an event as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
+    """Return an event (its numbers finite) as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
     return msgspec.json.encode(event)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.responses import Response
 
+from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import problem
 from proeftuin.access.requirement import UndeclaredRouteError, require
 from proeftuin.access.route import check_declared, guarded
@@ -192,7 +194,8 @@ def test_a_service_of_which_the_calling_end_would_log_something_else_does_not_st
 
         @router.get(path)
         @require(event=event)
-        async def route() -> None: ...
+        async def route(admission: Admitted) -> Response:
+            raise NotImplementedError
 
         with pytest.raises((UndeclaredRouteError, interactions.UndeclaredInteractionError)):
             check_declared([router])

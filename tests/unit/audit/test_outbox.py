@@ -56,7 +56,7 @@ async def test_the_courier_waits_as_long_as_the_log_asks(database: Database, mon
 
     await database.write(outbox.store, [{"id": "1"}], NOW)
     courier = outbox.Courier(database, deliver)
-    monkeypatch.setattr(outbox.asyncio, "sleep", sleep)
+    monkeypatch.setattr("proeftuin.audit.outbox.asyncio.sleep", sleep)
     courier.start()
     while asked:
         await REAL_SLEEP(0.001)

@@ -240,6 +240,15 @@ async def test_no_route_leaves_one_event_at_the_end_that_is_asked(play: Play) ->
     assert await play.network.events() == []
 
 
+async def test_no_header_says_from_where_a_request_comes(play: Play) -> None:
+    url = f"{play.network.instance('addressing').base_url}/nowhere"
+    elsewhere = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http", "Forwarded": "for=203.0.113.9"}
+    await play.caller(HOSPITAL).peers.request("GET", url, trace=Trace.new(), headers=elsewhere)
+    (event,) = await play.network.events()
+    assert event["agent"][0]["network"]["address"] == "127.0.0.1"
+    assert "203.0.113.9" not in str(event)
+
+
 CATEGORIES = ["Patient", "Condition", "MedicationRequest", "Episode"]
 CONSENTING, OBJECTING = "999910000", "999918138"  # at this holder
 
