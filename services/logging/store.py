@@ -258,8 +258,9 @@ def matching(query: Query) -> sa.Select[Any]:
     statement = sa.select(events).where(events.c.document != b"").limit(query.count + 1)
 
     def column(name: str) -> sa.ColumnElement[str]:
-        """An expression has no index: whoever asks for a client is answered from the client's, whatever a planner guesses."""
-        return events.c[name] if query.patient_token is None else events.c[name].concat("")
+        """An expression has no index: what finds few events answers from its own, whatever a planner guesses."""
+        narrowed = query.patient_token is not None or ("trace_id" in query.equal and name != "trace_id")
+        return events.c[name].concat("") if narrowed else events.c[name]
 
     place = events.c.seq
     if query.patient_token is not None:
