@@ -1,6 +1,7 @@
 """Answering a question from the register: what is stored of the client, decided by category, and told in the audit event."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from proeftuin.access.admission import Admission
 from proeftuin.audit.record import MINOR_FAILURE, NO_CONSENT_ON_FILE, SERIOUS_FAILURE
@@ -63,10 +64,13 @@ class Asking:
             moment = as_of.valid
             resources = await database.read(store.known_at, token, as_of.known)
             record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
-        consents = [read_consent(resource, patient) for resource in resources]
-        decisions = [decide(question, category, consents, moment) for category in categories]
-        if as_of is None:
-            await self._rely(admission, question, decisions)
+        while True:
+            consents = [read_consent(resource, patient) for resource in resources]
+            decisions = [decide(question, category, consents, moment) for category in categories]
+            held = resources if as_of is not None else await self._rely(admission, question, decisions, token)
+            if held is None or held == resources:
+                break
+            resources = held  # a change came between: who gave it does not know of this reliance
         weighed = {each.consent.id for decision in decisions for each in decision.evaluated}
         record.consents = [f"Consent/{consent}" for consent in sorted(weighed)] or [NO_CONSENT_ON_FILE]
         record.details["decision"] = " ".join(f"{decision.category}={decision.outcome}" for decision in decisions)
@@ -77,12 +81,19 @@ class Asking:
                 break
         return decisions
 
-    async def _rely(self, admission: Admission, question: Question, decisions: list[Decision]) -> None:
-        """Keep who relies on which consent, before the answer leaves: whoever does is told when it ends."""
+    async def _rely(
+        self, admission: Admission, question: Question, decisions: list[Decision], token: str
+    ) -> list[dict[str, Any]] | None:
+        """Keep who relies on which consent, before the answer leaves: whoever does is told when it ends.
+
+        Returns what is stored of the client where it was kept, None where nothing was new.
+        """
         permits = [consent for decision in decisions if decision.outcome == PERMIT for consent in decision.consents]
         new = {(consent, question.holder_ura or "") for consent in permits} - self._relied
-        if new:
-            await admission.tenant.database.write(store.rely, new)
-            if len(self._relied) > MOST_REMEMBERED:
-                self._relied.clear()
-            self._relied |= new
+        if not new:
+            return None
+        held = await admission.tenant.database.write(store.rely, new, token)
+        if len(self._relied) > MOST_REMEMBERED:
+            self._relied.clear()
+        self._relied |= new
+        return held

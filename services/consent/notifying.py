@@ -115,7 +115,9 @@ class Notifying:
             of_holder = notice.url.startswith(_HOLDER)
             url = await self._ended(notice.url.removeprefix(_HOLDER)) if of_holder else notice.url
             about = About((notice.patient,), interaction=None if of_holder else _TOLD)
-            answer = await self.tenant.client.request("POST", url, body=notice.body, content_type=notice.content_type, about=about)
+            answer = await self.tenant.client.request(
+                "POST", url, body=notice.body, content_type=notice.content_type, headers={"Idempotency-Key": notice.id}, about=about
+            )
             taken, why = 200 <= answer.status < 300, f"status {answer.status}"
         except Unreachable as error:
             taken, why = False, str(error)

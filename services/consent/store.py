@@ -59,6 +59,7 @@ def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, An
 
 def add(connection: sa.Connection, resource: dict[str, Any], token: str, now: datetime) -> dict[str, Any]:
     """Register a consent, whose id is new; returns the stored resource."""
+    _hold(connection, token)
     return _insert(connection, resource, token, 1, now)
 
 
@@ -68,11 +69,11 @@ def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_m
     Raises Refused: NOT_FOUND, or VERSION_STALE when `if_match` (an ETag) is not the version that stands.
     """
     own = (versions.c.id == resource["id"], versions.c.patient_token == token)
-    # the first version stays in place, so that concurrent changes wait for each other on it
-    if connection.scalar(sa.select(versions.c.version).where(*own, versions.c.version == 1).with_for_update()) is None:
-        raise Refused(NOT_FOUND, "the client has no consent with this id")
+    _hold(connection, token)
     where = (*own, versions.c.superseded.is_(None))
-    current = connection.execute(sa.select(versions.c.version).where(*where)).scalar_one()
+    current = connection.scalar(sa.select(versions.c.version).where(*where))
+    if current is None:
+        raise Refused(NOT_FOUND, "the client has no consent with this id")
     if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(current):
         raise Refused(VERSION_STALE, f"version {current} stands")
     connection.execute(versions.update().where(*where).values(superseded=instant(now)))
@@ -90,8 +91,12 @@ def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, ver
     return stored
 
 
-def rely(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
-    """Keep that permits were given on consents to holders (URA)."""
+def rely(connection: sa.Connection, pairs: set[tuple[str, str]], token: str) -> list[dict[str, Any]]:
+    """Keep that permits were given on consents of a client to holders (URA); returns the client's consents as they then stand.
+
+    A change that the answer does not show comes later, and knows of these holders.
+    """
+    _hold(connection, token, shared=True)
     for consent, holder in sorted(pairs):
         where = (relied.c.consent == consent, relied.c.holder == holder)
         try:
@@ -100,6 +105,14 @@ def rely(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
         except sa.exc.IntegrityError:
             if connection.scalar(sa.select(relied.c.consent).where(*where)) is None:
                 raise
+    return of_patient(connection, token)
+
+
+def _hold(connection: sa.Connection, token: str, *, shared: bool = False) -> None:
+    """Have changes of one client's consents wait for each other, and for who begins to rely on them, until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer
+        lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(lock(int(token[:15], 16))))
 
 
 def holders(connection: sa.Connection, consent: str) -> list[str]:
