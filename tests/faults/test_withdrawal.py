@@ -1,7 +1,6 @@
 """A withdrawal from end to end: register, authorization server and source, under requests that race it and through kill -9."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,11 +11,12 @@ from proeftuin import settings
 from proeftuin.audit.calling import About
 from proeftuin.parties import ConsentSeed
 from proeftuin.sandbox import seeding
-from proeftuin.sandbox.exchange import Cast, Exchange, cast
+from proeftuin.sandbox.exchange import Exchange, cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.seeding import care_system, client_token, consent_resource
 from tests.faults.processes import Processes, answers, until
 
+REST = ("addressing", "localization", "pseudonymisation", "logging", "authorization")  # beside the register and the holder
 WITHDRAWALS, READERS, LATE = 50, 4, 1
 SCOPE = "patient/Condition.rs"
 DENIED = {"consent_withdrawn", "token_revoked"}
@@ -51,12 +51,15 @@ class Network:
 
     async def start(self) -> None:
         """Start and fill it."""
-        rest = [each.name for each in self.home.topology.instances if each.service != "consent"]
+        topology, holder = self.home.topology, self.parts.holder
+        own = [topology.instance(service, holder.id) for service in ("authorization", "datastation")]
+        national = [topology.instance(service) for service in REST]
         self.processes.start("consent")
-        self.processes.start("rest", *rest)
-        for instance in self.home.topology.instances:
+        self.processes.start("rest", *(each.name for each in (*national, *own)))
+        for instance in (topology.instance("consent"), *national, *own):
             await answers(self.portal.client, f"{instance.base_url}/health")
-        await seeding.seed(self.home)
+        await seeding.feed_addressing(self.home)
+        await seeding.records(self.home, holder)
         for system in (self.hospital, self.holder, self.portal):
             await system.discover()
         await self.exchange.prepare()
@@ -71,8 +74,7 @@ class Network:
 
     async def close(self) -> None:
         for system in (self.hospital, self.holder, self.portal):
-            await system.client.close()
-            await system.database.close()
+            await system.close()
 
     @property
     def client(self) -> str:
@@ -85,8 +87,8 @@ class Network:
     async def withdraw(self, given: dict[str, Any]) -> dict[str, Any]:
         return await self._put("PUT", f"/{given['id']}", given | {"status": "inactive"})
 
-    async def restore(self, given: dict[str, Any]) -> None:
-        await self._put("PUT", f"/{given['id']}", given | {"status": "active"})
+    async def restore(self, given: dict[str, Any]) -> dict[str, Any]:
+        return await self._put("PUT", f"/{given['id']}", given | {"status": "active"})
 
     async def _put(self, method: str, place: str, resource: dict[str, Any]) -> dict[str, Any]:
         answer = await self.portal.client.request(
@@ -174,63 +176,62 @@ async def race(network: Network) -> None:
     assert {reason for each in late for reason in each} <= DENIED, late
 
 
-def test_whatever_starts_after_the_answer_to_a_withdrawal_is_denied_and_no_token_outlives_it(
+async def races(network: Network) -> None:
+    for _ in range(WITHDRAWALS):
+        await race(network)
+
+    async def ended() -> bool:
+        return not await network.live()
+
+    await until(ended)
+    assert not await network.waiting()
+
+
+async def kill(network: Network, moment: str) -> None:
+    """Kill the register before or after it told of a withdrawal; the holder hears it once, and what is given anew lives."""
+    given = await network.give()
+    token = await network.token()
+    assert token is not None
+    (jti,) = await network.live()
+    await network.restart(moment)
+    withdrawn = await network.withdraw(given)
+
+    async def told(times: int) -> bool:
+        return network.told(given["id"]) == times
+
+    if moment is AFTER_TELLING:
+        await until(lambda: told(1))
+    else:
+        assert await network.live() == {jti}
+    assert await network.waiting()
+    assert await network.read(token) in DENIED
+    await network.restart()
+
+    async def nothing_waits() -> bool:
+        return not await network.waiting()
+
+    await until(nothing_waits)
+    assert network.told(given["id"]) == 1
+    assert await network.live() == set()
+    assert await network.read(token) in DENIED
+    restored = await network.restore(withdrawn)
+    await until(lambda: told(2))
+    await until(nothing_waits)
+    anew = await network.token()
+    assert anew is not None
+    assert await network.read(anew) == "ok"
+    await network.withdraw(restored)
+    await until(nothing_waits)
+    assert await network.live() == set()
+
+
+def test_a_withdrawal_holds_from_its_answer_on_and_ends_every_token_once_also_through_kill_9(
     home: Home, processes: Processes
 ) -> None:
     async def run() -> None:
         async with running(home, processes) as network:
-            for _ in range(WITHDRAWALS):
-                await race(network)
-
-            async def ended() -> bool:
-                return not await network.live()
-
-            await until(ended)
-            assert not await network.waiting()
-
-    asyncio.run(asyncio.wait_for(run(), 300))
-
-
-def test_a_withdrawal_reaches_the_tokens_once_through_kill_9_before_or_after_it_was_told(home: Home, processes: Processes) -> None:
-    async def run() -> None:
-        async with running(home, processes) as network:
+            await races(network)
             for moment in (BEFORE_TELLING, AFTER_TELLING):
-                given = await network.give()
-                token = await network.token()
-                assert token is not None
-                (jti,) = await network.live()
-                await network.restart(moment)
-                withdrawn = await network.withdraw(given)
-                if moment is AFTER_TELLING:
-
-                    async def is_told(consent: str = given["id"]) -> bool:
-                        return network.told(consent) == 1
-
-                    await until(is_told)
-                else:
-                    assert await network.live() == {jti}
-                assert await network.waiting()
-                assert await network.read(token) in DENIED
-                await network.restart()
-
-                async def nothing_waits() -> bool:
-                    return not await network.waiting()
-
-                await until(nothing_waits)
-                assert network.told(given["id"]) == 1
-                assert await network.live() == set()
-                assert await network.read(token) in DENIED
-                await network.restore(withdrawn)
-
-                async def told_of_change(consent: str = given["id"]) -> bool:
-                    return network.told(consent) == 2 and not await network.waiting()
-
-                await until(told_of_change)
-                anew = await network.token()
-                assert anew is not None
-                assert await network.read(anew) == "ok"
-                await network.withdraw(withdrawn | {"status": "active"})
-                await until(nothing_waits)
-                assert await network.live() == set()
+                await kill(network, moment)
 
     asyncio.run(asyncio.wait_for(run(), 300))
