@@ -171,7 +171,7 @@ async def race(network: Network) -> None:
             if after:
                 return "ok" if given_token else network.hospital.hops.all[-1].reason
 
-    asked, _, *late = await asyncio.gather(asker(), withdraw(), *(reader() for _ in range(READERS)))
+    asked, late, _ = await asyncio.gather(asker(), asyncio.gather(*(reader() for _ in range(READERS))), withdraw())
     assert asked == "consent_withdrawn"
     assert {reason for each in late for reason in each} <= DENIED, late
 

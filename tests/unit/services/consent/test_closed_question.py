@@ -128,6 +128,9 @@ async def test_what_the_field_sends_is_refused_with_the_rule_and_the_check_says_
         assert refused.status_code in (400, 415, 422)
         text = etree.fromstring(refused.content).findtext(".//{http://www.w3.org/2003/05/soap-envelope}Text") or ""
         assert all(each in text for each in errors), text
+        told = etree.fromstring(refused.content).findall(".//{https://proeftuin.example/reasons}finding")
+        assert {each.get("rule") for each in told} == set(errors)
+        assert all(each.get("clause") and each.get("severity") == "error" and each.text for each in told)
         assert "9999" not in text
         checked = (await ask(harness, body, party="ziekenhuis-de-linde", path=CHECK, **headers)).json()
         events = await harness.logged()
