@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from proeftuin.access.acting import standing_of
 from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.enforcement import is_client_self
 from proeftuin.access.negotiation import choose
@@ -20,7 +21,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
 from proeftuin.clock import instant
 from proeftuin.fhir.search import read_cursor, write_cursor
-from proeftuin.identifiers import UZI_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
 from proeftuin.overview import csv, html, pdf
 from proeftuin.overview.table import DUTCH_TIME
 from proeftuin.parties import Seed
@@ -57,8 +58,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
     @require("patient/AuditEvent.rs", patient=True, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
     async def inspect(admission: Admitted) -> Response:
         """Who did what with the client's data; form `from`, `to`, `organisation`, `_count`, `_cursor`, `_format`, all optional."""
-        if not is_client_self(admission.token):
-            raise Refused(SUBJECT_MISMATCH, "the overview is for the client alone")
+        _check_reader(admission, seed)
         form = {key: value for key, value in (await admission.form()).items() if value}
         media_type = _form(admission, form)
         short, render, more = _FORMS[media_type]
@@ -80,6 +80,16 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         return Response(body, headers=_headers(short, here, following), media_type=media_type + more)
 
     return routes
+
+
+def _check_reader(admission: Admission, seed: Seed) -> None:
+    """Raise Refused unless this is the client, or who may decide for the client today, alone or together with the client."""
+    if is_client_self(admission.token):
+        return
+    person = admission.token.grant.person
+    if person is None or person.system != BSN_SYSTEM:
+        raise Refused(SUBJECT_MISMATCH, "the overview is for the client, or a representative")
+    standing_of(seed, admission.tenant, admission.patient, person.identifier)
 
 
 def _form(admission: Admission, form: dict[str, str]) -> str:
