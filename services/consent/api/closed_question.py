@@ -15,9 +15,8 @@ from proeftuin.reasons import INTERNAL, PARTY_MISMATCH, THROTTLED, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import levers
 from services.consent.asking import Acting, Asking
-from services.consent.decisions import Decision, Question
+from services.consent.decisions import Decision
 from services.consent.mitz import closed_rules, xacml
-from services.consent.mitz.catalogue import KIND_OF_TYPE
 from services.consent.mitz.closed_rules import ClosedQuestion
 from services.consent.mitz.soap import read, write
 
@@ -38,14 +37,10 @@ def router(asking: Asking, seed: Seed) -> APIRouter:
         message = read_message(admission, await admission.body())
         pulled = await misbehave(admission, _LEVERS)
         closed_rules.RULES.demand(message)
-        value = {xacml.BY_ID[each.id].name: each.value for each in message.attributes if each.id in xacml.BY_ID}
-        admission.record.patients, admission.record.purpose = [value["patient"]], value["purpose"]
-        check_holder(admission, seed, value["holder"])
-        question = Question(
-            value["holder"], KIND_OF_TYPE[value["holder_type"]], value["user"], KIND_OF_TYPE[value["user_type"]], value["purpose"]
-        )
-        categories = [each.value for each in message.attributes if each.id == xacml.BY_NAME["data"].id]
-        decisions = await asking.answer(admission, value["patient"], question, categories, _acting(message, value))
+        patient, question, categories = xacml.question(message.attributes)
+        admission.record.patients, admission.record.purpose = [patient], question.purpose
+        check_holder(admission, seed, question.holder_ura or "")
+        decisions = await asking.answer(admission, patient, question, categories, _acting(message))
         sent = message.attributes
         if "indeterminate" in pulled:
             decisions = [Decision(each.category, "no-decision", each.reason) for each in decisions]
@@ -88,11 +83,12 @@ def read_message(admission: Admission, raw: bytes) -> ClosedQuestion:
     return ClosedQuestion(envelope, xacml.attributes(envelope.body), f"{admission.tenant.audience}{PATH}")
 
 
-def _acting(message: ClosedQuestion, value: dict[str, str]) -> Acting:
+def _acting(message: ClosedQuestion) -> Acting:
     """The responsible person, and where another acts under a mandate: that one, on behalf of the first."""
+    sent = {xacml.BY_ID[each.id].name: each for each in message.attributes if each.id in xacml.BY_ID}
 
     def person(name: str) -> Person:
-        oid = next(each.oid for each in message.attributes if each.id == xacml.BY_NAME[name].id)
-        return Person(value[name], xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), value["role"], value["user"])
+        oid = sent[name].oid
+        return Person(sent[name].value, xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), sent["role"].value, sent["user"].value)
 
-    return Acting(person("mandated"), person("person")) if "mandated" in value else Acting(person("person"))
+    return Acting(person("mandated"), person("person")) if "mandated" in sent else Acting(person("person"))
