@@ -85,11 +85,15 @@ class Finding:
         return f"{self.rule} ({self.clause}) {self.text}"
 
 
+MOST_TOLD = 20  # findings in one sentence, and so in the audit event
+
+
 class Deviating(Refused):
     """A message is refused for its `findings`, of which the first gives the reason."""
 
     def __init__(self, reason: Reason, findings: list[Finding]) -> None:
-        super().__init__(reason, "; ".join(map(str, findings)))
+        more = f"; and {len(findings) - MOST_TOLD} more" if len(findings) > MOST_TOLD else ""
+        super().__init__(reason, "; ".join(map(str, findings[:MOST_TOLD])) + more)
         self.findings = findings
 
 

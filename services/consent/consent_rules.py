@@ -25,13 +25,18 @@ PCF: Rules[Resource] = Rules()
 
 def rules_for(consent: Resource) -> Callable[[Resource], list[Finding]]:
     """Return what finds the deviations of a Consent from the form that its profile claims; without one it is the register's."""
-    profiles = {str(each).partition("|")[0] for each in _listed(consent.get("meta", {}), "profile")}
+    profiles = {each.partition("|")[0] for each in profiles_of(consent)}
     for canonical, rules in ((NOTIFY_38, MITZ_38), (NOTIFY_40, MITZ_40), (PROFILE_PCF, PCF)):
         if canonical.partition("|")[0] in profiles:
             return rules.findings
     if any("/ITI/PCF/" in each for each in profiles):
         return PCF.findings
     return lambda found: list(_register(found))
+
+
+def profiles_of(consent: Resource) -> list[str]:
+    """Return the profiles that a Consent claims, whatever shape it is of."""
+    return [str(each) for each in _listed(consent.get("meta"), "profile")]
 
 
 def receivers_of(consent: Resource) -> list[str]:

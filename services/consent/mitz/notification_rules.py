@@ -7,7 +7,7 @@ from typing import Any
 
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, is_bsn
 from proeftuin.reasons import Finding
-from services.consent.consent_rules import MITZ_38, MITZ_40, categories_of, holders_of, receivers_of
+from services.consent.consent_rules import MITZ_38, MITZ_40, categories_of, holders_of, profiles_of, receivers_of
 from services.consent.mitz.catalogue import KIND_OF_TYPE, TYPE_SYSTEM
 from services.consent.mitz.notification import NOTIFY_38, NOTIFY_40
 from services.consent.mitz.rules import WARNING, Rules
@@ -85,9 +85,7 @@ _wants(
 def _consents(bundle: Resource) -> Iterator[Finding]:
     """What each Consent breaks of its own form."""
     for place, consent in _of(bundle, "Consent"):
-        meta = consent.get("meta")
-        is_beta = isinstance(meta, dict) and NOTIFY_40 in (meta.get("profile") or [])
-        for found in (MITZ_40 if is_beta else MITZ_38).findings(consent):
+        for found in (MITZ_40 if NOTIFY_40 in profiles_of(consent) else MITZ_38).findings(consent):
             at = (found.at or "Consent").removeprefix("Consent")
             yield replace(found, at=f"Bundle.entry[{place}].resource{at}")
 

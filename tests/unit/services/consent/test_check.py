@@ -7,12 +7,20 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
+from proeftuin.identifiers import BSN_SYSTEM
 from services.consent import pcf, subscriptions
 from services.consent.app import create_app
+from services.consent.consent_rules import MITZ_38, MITZ_40, PCF
 from services.consent.mitz import notification, xcpd
 from services.consent.mitz.fhir_xml import from_xml, to_xml
+from services.consent.mitz.notification import RECEIVERS
+from services.consent.mitz.notification_rules import NOTIFICATION
+from services.consent.mitz.rules import errors
+from services.consent.mitz.subscription_rules import SUBSCRIPTION
 from services.consent.model import Consent, Whom
 from tests.harness import Harness
 from tests.unit.services.consent import messages
@@ -213,3 +221,62 @@ async def test_what_cannot_be_read_is_no_message(
 ) -> None:
     answer = await post(harness, kind, body, content_type)
     assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+
+
+words = st.sampled_from(
+    ["Bundle", "transaction", "Consent", "Patient", "Subscription", "active", "permit", CLIENT, BSN_SYSTEM, "", RECEIVERS, "TREAT"]
+)
+names = st.sampled_from(
+    [
+        "resourceType",
+        "type",
+        "entry",
+        "resource",
+        "meta",
+        "profile",
+        "identifier",
+        "system",
+        "value",
+        "extension",
+        "url",
+        "provision",
+        "valueCoding",
+        "code",
+        "category",
+        "coding",
+        "actor",
+        "role",
+        "reference",
+        "status",
+        "criteria",
+        "channel",
+        "patient",
+        "request",
+    ]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=6),
+    max_leaves=40,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(names, anything, max_size=8))
+def test_whatever_shape_a_resource_has_it_is_told_what_it_lacks(resource: dict[str, Any]) -> None:
+    for rules in (SUBSCRIPTION, NOTIFICATION, MITZ_38, MITZ_40, PCF):
+        assert all(each.rule and each.clause and each.text for each in rules.findings(resource))
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": resource | {"resourceType": "Consent"}}]}
+    assert errors(NOTIFICATION.findings(bundle)), "a Bundle without a client"
+
+
+async def test_a_refusal_for_very_many_things_stays_a_sentence(harness: Harness) -> None:
+    body = messages.question(purpose=["x"] * 200)
+    answer = await harness.call(
+        "POST", "/mitz/geslotenautorisatievraag/xacml3", party=VENDOR, content=body, headers=messages.HEADERS
+    )
+    found = etree.fromstring(answer.content)
+    assert len(found.findall(".//{https://proeftuin.example/reasons}finding")) > 200
+    assert "more" in (found.findtext(".//{http://www.w3.org/2003/05/soap-envelope}Text") or "")
+    (event,) = [each for each in await harness.logged() if each["outcomeDesc"].startswith("profile: CQ")]
+    assert len(event["outcomeDesc"]) < 5000
