@@ -1,6 +1,7 @@
 """A withdrawal from end to end: register, authorization server and source, under requests that race it and through kill -9."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,11 +18,13 @@ from proeftuin.sandbox.seeding import care_system, client_token, consent_resourc
 from tests.faults.processes import Processes, answers, until
 
 REST = ("addressing", "localization", "pseudonymisation", "logging", "authorization")  # beside the register and the holder
-WITHDRAWALS, READERS, LATE = 50, 4, 1
+WITHDRAWALS = int(os.environ.get("PROEFTUIN_WITHDRAWALS", "50"))
+READERS, LATE = 4, 1
 SCOPE = "patient/Condition.rs"
 DENIED = {"consent_withdrawn", "token_revoked"}
 _ASLEEP = """
 import asyncio
+import os
 from types import SimpleNamespace
 from services.consent.notifying import Notifying
 tell = Notifying._tell
