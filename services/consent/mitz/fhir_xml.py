@@ -27,10 +27,14 @@ def from_xml(raw: bytes) -> dict[str, Any]:
     name = etree.QName(root)
     if name.namespace != FHIR_NS:
         raise Refused(MALFORMED, f"the root element is not of {FHIR_NS}")
-    found = _object(root)
+    return _read(root)
+
+
+def _read(element: etree._Element) -> dict[str, Any]:
+    name, found = etree.QName(element).localname, _object(element)
     if not isinstance(found, dict):
-        raise Refused(MALFORMED, "the root element is no resource")
-    return {"resourceType": name.localname} | found
+        raise Refused(MALFORMED, f"{name} is no resource")
+    return {"resourceType": name} | found
 
 
 def _resource(resource: dict[str, Any]) -> etree._Element:
@@ -72,7 +76,7 @@ def _object(element: etree._Element) -> Any:  # noqa: ANN401 - JSON is any
         name = etree.QName(child).localname
         value = etree.tostring(child, encoding="unicode") if etree.QName(child).namespace == XHTML_NS else _object(child)
         if name == "resource" and len(child) == 1:
-            value = {"resourceType": etree.QName(child[0]).localname} | _object(child[0])
+            value = _read(child[0])
         if name in _LISTS or f"{parent}.{name}" in _LISTS:
             found.setdefault(name, []).append(value)
         elif name in found:

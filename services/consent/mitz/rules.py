@@ -36,7 +36,6 @@ class Rules(Generic[M]):
         wanted: str,
         holds: Callable[[M], object],
         severity: str = ERROR,
-        reason: Reason = PROFILE,
     ) -> None:
         """Enter what must hold, and where; what is not even of the right shape does not hold."""
 
@@ -46,7 +45,7 @@ class Rules(Generic[M]):
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 held = False
             if not held:
-                yield Finding(name, clause, severity, f"wanted: {wanted}", at, reason)
+                yield Finding(name, clause, severity, f"wanted: {wanted}", at)
 
         self.enter(check)
 

@@ -27,6 +27,8 @@ from tests.unit.services.consent import messages
 
 VENDOR, CLIENT = "zorgsoft", "999910000"
 FHIR_JSON, FHIR_XML = "application/fhir+json", "application/fhir+xml"
+NO_RESOURCE = b'<Bundle xmlns="http://hl7.org/fhir"><entry><resource><Patient value="x"/></resource></entry></Bundle>'
+TWICE = b'<Consent xmlns="http://hl7.org/fhir"><status value="active"/><status value="inactive"/></Consent>'
 STORED = [Consent("a", True, Whom(), Whom(kind="ziekenhuis"), frozenset({"GGC013"}))]
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +216,7 @@ async def test_an_open_question_is_told_everything_at_once_and_its_door_says_the
     ("Consent", "text/plain", b"x", 415, "content_type"),
     ("openautorisatievraag", FHIR_JSON, b"{}", 415, "content_type"), ("Consent", FHIR_JSON, b"{", 400, "malformed"),
     ("notification", FHIR_XML, b"<a/>", 400, "malformed"), ("notification", FHIR_JSON, b"[]", 400, "malformed"),
+    ("notification", FHIR_XML, NO_RESOURCE, 400, "malformed"), ("Consent", FHIR_XML, TWICE, 400, "malformed"),
     ("Patient", FHIR_JSON, b"{}", 404, "not_found"),
 ])  # fmt: skip
 async def test_what_cannot_be_read_is_no_message(
