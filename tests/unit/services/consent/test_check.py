@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from signxml.signer import XMLSigner
 
 from proeftuin.identifiers import BSN_SYSTEM
 from services.consent import pcf, subscriptions
@@ -209,6 +210,27 @@ async def test_an_open_question_is_told_everything_at_once_and_its_door_says_the
     assert broken(found) == {"OQ-01", "OQ-02", "OQ-03"}
     (event,) = await harness.logged()  # the door's refusal: a check is no use of data
     assert event["outcomeDesc"].startswith("profile")
+
+
+async def test_a_signature_covers_the_assertion_and_nothing_else(harness: Harness) -> None:
+    harness.peer(VENDOR)
+    folder = harness.folder / "peers" / VENDOR
+    leaf = (folder / "certificate.pem").read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n"
+    signer = XMLSigner(signature_algorithm="ecdsa-sha256", c14n_algorithm="http://www.w3.org/2001/10/xml-exc-c14n#")
+
+    async def told(*covered: str) -> set[str]:
+        stated = messages.assertion(harness.clock.now())
+        for name in ("_s", "_t"):
+            etree.SubElement(stated, f"{{{xcpd.SAML_NS}}}Subject").set("ID", name)
+        signed = signer.sign(
+            stated, key=(folder / "certificate.key").read_bytes(), cert=leaf, reference_uri=list(covered), id_attribute="ID"
+        )
+        found = await check(harness, "openautorisatievraag", messages.open_question(signed), "application/soap+xml")
+        return (broken(found) | broken(found, "warning")) & {"OQ-13", "OQ-14"}
+
+    assert await told("_a") == set()
+    for covered in (("_s",), ("_s", "_t"), ("_a", "_s")):
+        assert await told(*covered) == {"OQ-13"}, covered
 
 
 @pytest.mark.parametrize(("kind", "content_type", "body", "status", "reason"), [
