@@ -105,9 +105,11 @@ class Issuer:
         for each in credentials:
             if not isinstance(each, dict):
                 raise Refused(INVALID_REQUEST, "each of credentials is an object")
+            if self.wallet.rule(each).to_self:
+                raise Refused(ISSUANCE_NOT_ALLOWED, "what a party issues to itself is not offered")
             made = self.wallet.drafted(each)
-            if made.type not in self.configurations() or not made.subject.startswith(key_proof.METHODS):
-                raise Refused(ISSUANCE_NOT_ALLOWED, f"what is offered goes to a {', '.join(key_proof.METHODS)} of another party")
+            if not made.subject.startswith(key_proof.METHODS):
+                raise Refused(ISSUANCE_NOT_ALLOWED, f"what is offered goes to a {', '.join(key_proof.METHODS)}")
             wanted[made.type] = each
         if len(wanted) != len(credentials):
             raise Refused(INVALID_REQUEST, "an offer has one credential of a type")

@@ -57,7 +57,7 @@ class Wallet:
         With the id of an `offer` it is given as a credential of that offer, once.
         Raises Refused: ISSUANCE_NOT_ALLOWED, INVALID_REQUEST, CREDENTIAL_SHAPE or OFFER_SPENT.
         """
-        rule = self._rule(asked)
+        rule = self.rule(asked)
         if rule.type == x509_credential.TYPE:
             raw, place = self._from_certificate(), None
         else:
@@ -71,7 +71,7 @@ class Wallet:
 
     def drafted(self, asked: dict[str, Any]) -> Credential:
         """Return what `issue` would issue now, without a place in a status list; raises Refused as that does."""
-        made = credential.read(self.sign(self._document(self._rule(asked), asked, None)))
+        made = credential.read(self.sign(self._document(self.rule(asked), asked, None)))
         shapes.check(made)
         return made
 
@@ -123,7 +123,8 @@ class Wallet:
         found = [(credential.read(raw), raw) for raw in await self.tenant.database.read(store.held_by)]
         return [(each, raw) for each, raw in found if each.expires is None or now < each.expires]
 
-    def _rule(self, asked: dict[str, Any]) -> Rule:
+    def rule(self, asked: dict[str, Any]) -> Rule:
+        """Return the rule by which this party issues what is asked; raises Refused: INVALID_REQUEST or ISSUANCE_NOT_ALLOWED."""
         if unknown := asked.keys() - _MEMBERS:
             raise Refused(INVALID_REQUEST, f"send {', '.join(sorted(_MEMBERS))}, not {', '.join(sorted(unknown))[:60]}")
         kind = asked.get("type")
