@@ -37,7 +37,7 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
 - *grants*: the store of an authorization server by itself, in rounds. *oidc-provider* is npm's, with the same grant (client
   credentials, mTLS, a bound ES256 JWT), where node is installed; ours stores grant and audit event durably before it answers.
 - *log over mTLS*: a log in a process of its own, against one that gives each event a commit of its own, in turns; and an event
-  against the bare guarded route and one durable insert of the same document, interleaved call by call (benchmarks/intake.py).
+  against a bare route over mTLS that inserts the same document durably, interleaved call by call (benchmarks/intake.py).
 - *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled. It takes 8 GB for a while.
 - rates: {connections} connections, in turns of {turn:g} s with the bare route; the ratio is that of each turn.
 

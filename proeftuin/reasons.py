@@ -205,7 +205,7 @@ RESOURCE_UNKNOWN = Reason(
     400,
     "invalid_target",
     "invalid",
-    "Send as 'resource' the base address of the service you will call, as addressing lists it (RFC 8707).",
+    "Send as 'resource' the address of the service you will call as addressing lists it, up to '/fhir' (RFC 8707).",
 )
 ROLE_NOT_ALLOWED = Reason(
     "role_not_allowed", 403, "access_denied", "forbidden", "This role may not use this scope; ask for what the role may see."

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proeftuin import __version__, parties
-from proeftuin.access.admission import Admitted
+from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.description import SECURITY_SCHEMES
 from proeftuin.access.handshakes import RefusedHandshakes
 from proeftuin.access.rendering import Form, json_response, problem
@@ -138,7 +138,7 @@ class Service:
             app.include_router(router)
 
         async def unmatched(request: Request, error: Exception) -> Response:
-            async def refuse(_: Request) -> Response:
+            async def refuse(_: Admission) -> Response:
                 status = error.status_code if isinstance(error, HTTPException) else 404
                 reason = METHOD_NOT_ALLOWED if status == 405 else NOT_FOUND
                 raise Refused(reason, f"no route for {request.method[:16]} on this path")
@@ -232,7 +232,7 @@ class Service:
                 components[name] = {"status": "up", "audit_undelivered": waiting}
             except Exception as error:  # noqa: BLE001 - health says what is wrong, whatever it is
                 components[name] = {"status": "down", "detail": type(error).__name__}
-        next_update = self.trust.next_update()
+        next_update = self.trust.revocations().next_update
         left = next_update - now
         components["crl"] = {
             "status": "down" if left <= timedelta(0) else "warning" if left < CRL_WARNING else "up",

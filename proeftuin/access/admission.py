@@ -115,9 +115,8 @@ def json_object(raw: bytes) -> dict[str, Any]:
         raise Refused(MALFORMED, f"the body is not a JSON object: {str(error)[:80]}") from error
 
 
-async def _admission(request: Request) -> Admission:  # async, else each request waits for a thread
-    admission: Admission = request.state.admission
-    return admission
+def _no_parameter() -> None:
+    """Keep the admission, which the route gives, out of what FastAPI describes."""
 
 
-Admitted = Annotated[Admission, Depends(_admission)]
+Admitted = Annotated[Admission, Depends(_no_parameter)]

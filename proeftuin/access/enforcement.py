@@ -38,9 +38,10 @@ def check_certificate(peer: Peer | None, trust: Trust, now: datetime) -> Peer:
         raise Refused(CERTIFICATE_INVALID, "the certificate carries no identity of an organisation")
     if now >= peer.not_after:
         raise Refused(CERTIFICATE_EXPIRED, f"certificate {peer.serial:x} ended at {peer.not_after:%Y-%m-%d %H:%M} UTC")
-    if now >= trust.next_update():
-        raise Refused(CRL_EXPIRED, f"the revocation list ended at {trust.next_update():%Y-%m-%d %H:%M} UTC")
-    if trust.revoked(peer):
+    revocations = trust.revocations()
+    if now >= revocations.next_update:
+        raise Refused(CRL_EXPIRED, f"the revocation list ended at {revocations.next_update:%Y-%m-%d %H:%M} UTC")
+    if revocations.include(peer.certificate_id):
         raise Refused(CERTIFICATE_REVOKED, f"certificate {peer.serial:x} stands on the revocation list")
     return peer
 

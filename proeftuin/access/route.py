@@ -1,7 +1,8 @@
 """The route class of every service: admits or refuses, handles, logs, and only then answers."""
 
+import inspect
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proeftuin.access import enforcement
-from proeftuin.access.admission import Admission
+from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.description import describe
 from proeftuin.access.rendering import Form
 from proeftuin.access.requirement import Requirement, UndeclaredRouteError, requirement_of
@@ -26,6 +27,7 @@ from proeftuin.transport.trust import Trust
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Handle = Callable[[Admission], Awaitable[Response]]
 
 
 def guarded(form: Form) -> APIRouter:
@@ -41,7 +43,7 @@ def guarded(form: Form) -> APIRouter:
 
         def get_route_handler(self) -> Handler:
             """Return the guarded handler."""
-            return guard(super().get_route_handler(), self.requirement, form)
+            return guard(_calling(self.endpoint), self.requirement, form)
 
     return APIRouter(route_class=GuardedRoute)
 
@@ -56,7 +58,26 @@ def check_declared(routers: Sequence[APIRouter]) -> None:
                 raise UndeclaredRouteError(f"{method} {route.path} declares {declared}, proeftuin/audit/interactions.py {known}")
 
 
-def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
+def _calling(endpoint: Callable[..., Awaitable[Response]]) -> Handle:
+    """Return what calls a handler, which takes its admission, parts of the path and parameters of the query, all of them text.
+
+    That leaves FastAPI nothing to find out or to convert: it describes the route. Raises UndeclaredRouteError for another handler.
+    """
+    admitted, *others = inspect.signature(endpoint, eval_str=True).parameters.values() or (None,)
+    if admitted is None or admitted.annotation is not Admitted:
+        raise UndeclaredRouteError(f"{endpoint.__qualname__}: its first parameter is not its admission")
+    if other := [each.name for each in others if each.annotation is not str or each.default not in ("", each.empty)]:
+        raise UndeclaredRouteError(f"{endpoint.__qualname__}: {', '.join(other)} is no text, or has a default that is not ''")
+    names = [each.name for each in others]
+
+    async def handle(admission: Admission) -> Response:
+        parts, query = admission.request.path_params, admission.request.query_params
+        return await endpoint(admission, **{name: parts[name] if name in parts else query.get(name, "") for name in names})
+
+    return handle
+
+
+def guard(handle: Handle, requirement: Requirement, form: Form) -> Handler:
     """Return `handle` behind the enforcement point: admitted or refused in `form`, and logged."""
 
     async def guarded_handler(request: Request) -> Response:
@@ -89,8 +110,7 @@ def guard(handle: Handler, requirement: Requirement, form: Form) -> Handler:
                 enforcement.check_scope(token, requirement)
             enforcement.check_path(request.path_params)
             admission = Admission(request, requirement, tenant, trace, record, peer, token)
-            request.state.admission = admission
-            response = await handle(request)
+            response = await handle(admission)
         except Refused as refused:
             record.refuse(refused.reason, refused.detail)
             reason, response = refused.reason.code, form(refused, trace)

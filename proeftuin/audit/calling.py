@@ -65,7 +65,7 @@ class Caller:
         unlogged = interaction.event is TRANSACTION and not entries and isinstance(content, dict) and content.get("type") == "batch"
         kind = None if unlogged else interaction.event  # a batch is but a wrapping: audit events on their way to the log
         exchange = CURRENT.get()
-        trace = (exchange or Trace.new()).child()
+        trace = exchange.child() if exchange else Trace.new()
         parts = urlsplit(url)
         record = Record(
             _as_seen_by_the_caller(kind or REFUSAL), trace, self._here, System(None, parts.netloc, f"{parts.scheme}://{parts.netloc}"),

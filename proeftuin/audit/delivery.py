@@ -3,7 +3,7 @@
 from typing import Any
 
 from proeftuin.audit.calling import Caller
-from proeftuin.audit.outbox import Deliver
+from proeftuin.audit.outbox import Deliver, LaterError
 from proeftuin.tokens.client import TokenClient
 from proeftuin.transport.tracing import CURRENT
 
@@ -25,7 +25,9 @@ def deliver_to(logging: str, client: Caller, tokens: TokenClient) -> Deliver:
         if answer.status == 401:
             tokens.forget()
         if answer.status != 200:
-            raise RuntimeError(f"the log answered {answer.status} {answer.headers.get('X-Reason', '')}")
+            asked = answer.headers.get("Retry-After", "")  # seconds; a date (RFC 9110 §10.2.3) counts for nothing
+            seconds = float(asked) if asked.isascii() and asked.isdigit() else 0.0
+            raise LaterError(f"the log answered {answer.status} {answer.headers.get('X-Reason', '')}", seconds)
         answers = answer.json()["entry"]
         return {
             event["id"] for event, entry in zip(events, answers, strict=True) if entry["response"]["status"][:3] in ("200", "201")

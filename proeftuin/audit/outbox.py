@@ -60,10 +60,19 @@ def undelivered(connection: sa.Connection) -> int:
     return int(connection.scalar(_COUNT) or 0)
 
 
+class LaterError(RuntimeError):
+    """The log takes nothing for now, and asks to wait for `seconds`."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+
+
 class Courier:
     """Brings the events of one outbox to the log: at least once, in order, again and again until they are acknowledged.
 
-    `deliver` takes AuditEvents and returns the ids that are durably stored; it may raise anything, which means: later.
+    `deliver` takes AuditEvents and returns the ids that are durably stored; it may raise anything, which means: later
+    (LaterError: not before the seconds that the log asks for, or `longest_pause`).
     """
 
     def __init__(self, database: Database, deliver: Deliver, *, longest_pause: float = 10.0) -> None:
@@ -105,8 +114,10 @@ class Courier:
                 while await self._round():
                     pause = 0.1
             except Exception as error:  # noqa: BLE001 - whatever it was, the events are safe and are tried again
-                log.warning("audit events wait", error=str(error)[:200], pause=pause)
-                await asyncio.sleep(pause)
+                asked = error.seconds if isinstance(error, LaterError) else 0.0
+                wait = min(max(pause, asked), self._longest_pause)
+                log.warning("audit events wait", error=str(error)[:200], pause=wait)
+                await asyncio.sleep(wait)
                 pause = min(pause * 2, self._longest_pause)
                 self._wake.set()
 

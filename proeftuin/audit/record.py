@@ -118,6 +118,7 @@ class Record:
             "id": str(uuid.uuid4()),
             "extension": [
                 {"url": OWN + "traceparent", "valueString": self.trace.traceparent},
+                *([{"url": OWN + "parent-span-id", "valueString": self.trace.parent_id}] if self.trace.parent_id else []),
                 {"url": _KOPPELTAAL + "trace-id", "valueId": self.trace.trace_id},
                 {"url": _KOPPELTAAL + "request-id", "valueId": self.trace.request_id},
             ],

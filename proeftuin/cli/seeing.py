@@ -32,12 +32,16 @@ def trace(
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it as a Mermaid sequence diagram.")] = False,
 ) -> None:
     """Show one exchange: each hop with its outcome, and of each refusal what to change; exit 1 when nobody knows it."""
+    from proeftuin.reasons import Refused
     from proeftuin.sandbox.care_system import Stopped
     from proeftuin.sandbox.web.diagram import mermaid as as_mermaid
     from proeftuin.sandbox.web.har import archive
 
     sandbox = home_at(home)
-    found = asyncio.run(_find(sandbox, trace_id))
+    try:
+        found = asyncio.run(_find(sandbox, trace_id))
+    except Refused as refused:
+        raise Stopped(f"the log cannot be read ({refused.detail}); `proeftuin up` starts the network") from refused
     if found is None:
         raise Stopped(
             f"neither tape nor log has an exchange {trace_id[:64]!r}; `proeftuin up` records, and the tape keeps the newest"

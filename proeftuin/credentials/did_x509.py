@@ -133,9 +133,10 @@ def names_of(chain: Iterable[x509.Certificate]) -> tuple[str, ...]:
 
 def check_revocation(names: Iterable[str], trust: Trust, now: datetime) -> None:
     """Raise Refused when a certificate (see `names_of`) is revoked, or the lists are too old to know (hard fail)."""
-    if now >= trust.next_update():
+    revocations = trust.revocations()
+    if now >= revocations.next_update:
         raise Refused(CRL_EXPIRED, "the revocation list ended, so no certificate behind a credential can be trusted")
-    if any(map(trust.is_revoked, names)):
+    if any(map(revocations.include, names)):
         detail = "a certificate behind a credential stands on the revocation list"
         raise Refused(CERTIFICATE_REVOKED, detail, status=400, oauth="invalid_request")
 

@@ -5,8 +5,8 @@ beside each primitive, at most one of `element[x]`, no empty object or array, an
 R4 allows are refused: modifierExtension (a receiver which does not know it must not process the resource; nl-gf has it 0..0),
 and a required primitive, or a null in a list, that has only an extension.
 
-Each profile has two validators. The common form is compiled: it knows no `_element` and only the usual types of extension, so
-that it compiles in a tenth of a second and answers in microseconds. What it does not accept, the thorough one judges.
+Each profile has two validators of the same schema: a compiled one that answers yes or no in microseconds, and a thorough one that
+finds and places every fault of what the first does not accept.
 """
 
 import base64
@@ -18,8 +18,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import fastjsonschema
 import jsonschema
+import jsonschema_rs
 from jsonschema.protocols import Validator
 
 Schema = dict[str, Any]
@@ -29,8 +29,6 @@ R4_CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 _FOLDER = resources.files("proeftuin.fhir") / "profiles"
 _RESOURCE = {"id": "id", "meta": "Meta", "implicitRules": "uri", "language": "code"}
 _DOMAIN_RESOURCE = {"text": "Narrative"}
-_USUAL_VALUES = ("boolean", "integer", "decimal", "string", "code", "id", "uri", "dateTime", "instant",
-                 "CodeableConcept", "Coding", "Identifier", "Period", "Quantity", "Reference")  # fmt: skip
 _EXCLUDED: Schema = {"not": {}}
 
 
@@ -54,10 +52,9 @@ def base_of(name: str) -> str:
 
 
 @cache
-def common_form(name: str) -> Callable[[Any], Any]:
-    """Return the fast check of a profile: raises fastjsonschema.JsonSchemaException at what is wrong or uncommon."""
-    check: Callable[[Any], Any] = fastjsonschema.compile(_schema(name, common=True), formats=_FORMATS, use_default=False)
-    return check
+def compiled(name: str) -> jsonschema_rs.Draft7Validator:
+    """Return the fast check of a profile."""
+    return jsonschema_rs.Draft7Validator(_schema(name), formats=_FORMATS, validate_formats=True)
 
 
 @cache
@@ -66,15 +63,15 @@ def thorough(name: str) -> Validator:
     checker = jsonschema.FormatChecker(formats=())
     for kind, check in _FORMATS.items():
         checker.checks(kind)(lambda value, check=check: not isinstance(value, str) or check(value))
-    validator: Validator = _Thorough(_schema(name, common=False), format_checker=checker)
+    validator: Validator = _Thorough(_schema(name), format_checker=checker)
     return validator
 
 
-def _schema(name: str, *, common: bool) -> Schema:
+def _schema(name: str) -> Schema:
     """Return the whole JSON Schema of a profile: its definitions, its type and, for a profile, its constraints on that type."""
     own, base = _load(name), base_of(name)
-    definitions: Schema = {kind: _with_rules(each, common=common) for kind, each in _definitions().items()}
-    definitions[base] = _with_rules(_resource(_load(base)), common=common)
+    definitions: Schema = {kind: _with_rules(each) for kind, each in _definitions().items()}
+    definitions[base] = _with_rules(_resource(_load(base)))
     constraints = [] if name == base else [{key: own[key] for key in ("required", "properties") if key in own}]
     return {
         "$schema": own["$schema"],
@@ -130,33 +127,27 @@ def _resource(own: Schema) -> Schema:
     return own | {"required": ["resourceType", *own.get("required", [])], "properties": properties | own["properties"]}
 
 
-def _with_rules(own: Schema, *, common: bool) -> Schema:
+def _with_rules(own: Schema) -> Schema:
     """Add the rules that hold for every element to a schema and to all schemas in it."""
     if own.get("type") == "array":
-        return own | {"minItems": 1, "items": _with_rules(own["items"], common=common)}
-    if common and (inline := _primitive(own)):
-        return inline
+        return own | {"minItems": 1, "items": _with_rules(own["items"])}
     if "properties" not in own or "additionalProperties" in own:
         return own
     result: Schema = {"type": "object", "required": own.get("required", []), "additionalProperties": False, "minProperties": 1}
     properties = dict(own["properties"])
     for element, choice in own.get("choice", {}).items():
-        types = choice["types"]
-        if common and len(types) > len(_USUAL_VALUES):  # value[x] of Extension
-            types, result["maxProperties"] = _USUAL_VALUES, 2
-        keys = [element + kind[0].upper() + kind[1:] for kind in types]
-        properties |= {key: _ref(kind) for key, kind in zip(keys, types, strict=True)}
-        if "maxProperties" not in result:
-            later = {key: {"properties": dict.fromkeys(keys[at + 1 :], _EXCLUDED)} for at, key in enumerate(keys[:-1])}
-            result["dependencies"] = result.get("dependencies", {}) | later
+        keys = [element + kind[0].upper() + kind[1:] for kind in choice["types"]]
+        properties |= {key: _ref(kind) for key, kind in zip(keys, choice["types"], strict=True)}
+        later = {key: {"properties": dict.fromkeys(keys[at + 1 :], _EXCLUDED)} for at, key in enumerate(keys[:-1])}
+        result["dependencies"] = result.get("dependencies", {}) | later
         if choice["min"]:
             needed = {"title": element, "anyOf": [{"required": [key]} for key in keys]}
             result["allOf"] = [*result.get("allOf", []), needed]
-    siblings = {} if common else {f"_{key}": each for key, own in properties.items() if (each := _sibling(key, own))}
+    siblings = {f"_{key}": each for key, own in properties.items() if (each := _sibling(key, own))}
     if own.get("base") != "Resource":  # Bundle has no extensions of its own
         properties.setdefault("extension", {"type": "array", "items": _ref("Extension")})
     properties.setdefault("id", _ref("string"))
-    return result | {"properties": {key: _with_rules(each, common=common) for key, each in properties.items()} | siblings}
+    return result | {"properties": {key: _with_rules(each) for key, each in properties.items()} | siblings}
 
 
 def _sibling(key: str, own: Schema) -> Schema | None:
@@ -177,7 +168,7 @@ def _ref(kind: str) -> Schema:
 
 
 def _pattern(_: Validator, pattern: str, instance: object, __: Schema) -> Iterator[jsonschema.ValidationError]:
-    # as fastjsonschema reads it: `$` is the very end, not also before a last newline
+    # as JSON Schema (ECMA 262) reads it: `$` is the very end, not also before a last newline
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield jsonschema.ValidationError("pattern")
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-import fastjsonschema
 from jsonschema import ValidationError
 
 from proeftuin.fhir import schema
 from proeftuin.fhir.invariants import INVARIANTS
 from proeftuin.fhir.outcome import Issue
 from proeftuin.reasons import PROFILE
+from proeftuin.strict_json import deeper
 
 _TYPES = {"object": "an object", "array": "a list", "string": "a string", "number": "a number", "integer": "a whole number",
           "boolean": "true or false"}  # fmt: skip
+DEEPEST = 100  # levels
 Fault = tuple[str, str, str]  # issue-type code, FHIRPath, what must hold
 
 
@@ -32,6 +33,8 @@ def validate(resource: Any, profile: str | None = None) -> list[Issue]:  # noqa:
         return [_issue("not-supported", "", f"the {'profile' if profile else 'resource type'} is none of {known}")]
     if schema.base_of(name) != kind:
         return [_issue("structure", "", f"{name} is a profile on {schema.base_of(name)}, not on this resource type")]
+    if deeper(resource, DEEPEST):  # the compiled check has no end of its own
+        return [_issue("too-long", kind, f"is nested deeper than {DEEPEST} levels")]
     try:
         return [_issue(*fault) for fault in dict.fromkeys(_faults(resource, name))]
     except RecursionError:
@@ -44,9 +47,7 @@ def _issue(code: str, expression: str, text: str) -> Issue:
 
 def _faults(resource: dict[str, Any], name: str) -> Iterator[Fault]:
     base = schema.base_of(name)
-    try:
-        schema.common_form(name)(resource)
-    except fastjsonschema.JsonSchemaException:
+    if not _conforms(resource, name):
         for error in schema.thorough(name).iter_errors(resource):
             yield from _located(error, base)
     for each in dict.fromkeys((base, name)):
@@ -56,6 +57,13 @@ def _faults(resource: dict[str, Any], name: str) -> Iterator[Fault]:
         kind = nested.get("resourceType")
         if isinstance(kind, str) and kind in schema.names() and schema.base_of(kind) == kind:
             yield from ((code, path + expression.removeprefix(kind), text) for code, expression, text in _faults(nested, kind))
+
+
+def _conforms(resource: dict[str, Any], name: str) -> bool:
+    try:
+        return schema.compiled(name).is_valid(resource)
+    except ValueError:  # a character that is no Unicode
+        return False
 
 
 def _nested(resource: dict[str, Any], base: str) -> Iterator[tuple[str, dict[str, Any]]]:

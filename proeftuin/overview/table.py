@@ -69,7 +69,7 @@ def _record(rows: list[dict[str, Any]], line: dict[str, Any]) -> Record:
     refused = next((row for row in rows if row["what"] == "refused"), None)
     what = _word("what", (refused or first)["what"])
     if refused is not None:
-        what += f": {_word('reason', refused['reason'])}" if refused["reason"] else ""
+        what += f": {WORDS['reason'].get(refused['reason'], WORDS['reason']['other'])}" if refused["reason"] else ""
     elif line["times"] > 1:
         what += f" ({line['times']} keer)"
     basis = next((row["basis"] for row in rows if row["basis"]["kind"] != "none"), first["basis"])

@@ -83,7 +83,7 @@ def _builder(
 def _subject(party: Party) -> x509.Name:
     return _name(
         (NameOID.COUNTRY_NAME, "NL"),
-        (NameOID.LOCALITY_NAME, party.city),
+        (NameOID.LOCALITY_NAME, party.city or "onbekend"),  # an X509Credential names the place
         (NameOID.ORGANIZATION_NAME, party.name),
         (NameOID.ORGANIZATION_IDENTIFIER, f"{KVK_PREFIX}{party.kvk}" if party.kvk else None),
         (NameOID.SERIAL_NUMBER, _serial_number(party)),

@@ -347,8 +347,13 @@ def told(answer: Answer | None) -> str:
     """Return what a refusal says to a person: each issue of an OperationOutcome, or detail and remedy, on lines of their own."""
     try:
         content = answer.json() if answer else {}
-        lines = [issue["diagnostics"] for issue in content.get("issue", [])]
+        lines = [_placed(issue["diagnostics"], issue.get("expression", [])) for issue in content.get("issue", [])]
         lines += [content[name] for name in ("detail", "error_description", "remedy") if name in content]
     except (ValueError, KeyError, TypeError, AttributeError):  # no answer of this network's
         lines = []
     return "".join(f"\n  {line}" for line in lines)
+
+
+def _placed(diagnostics: str, expression: list[str]) -> str:
+    """Say of which element an issue is, unless its words begin with that."""
+    return diagnostics if not expression or diagnostics.startswith(expression[0]) else f"{expression[0]}: {diagnostics}"

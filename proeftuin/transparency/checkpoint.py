@@ -32,7 +32,7 @@ class Checkpoint:
 
     def sign(self, key: Ed25519PrivateKey) -> str:
         """Return the signed note; the key's name is the origin."""
-        signature = key_id(self.origin, key.public_key()) + key.sign(self.body().encode())
+        signature = _own_key_id(self.origin, key) + key.sign(self.body().encode())
         return f"{self.body()}\n{DASH}{self.origin} {base64.b64encode(signature).decode()}\n"
 
 
@@ -65,6 +65,11 @@ def verify(note: str, verifier: str) -> Checkpoint:
 def key_id(name: str, public_key: Ed25519PublicKey, kind: bytes = ED25519) -> bytes:
     """Return the four bytes by which a note names its key; `kind` is the type byte of the signature."""
     return hashlib.sha256(name.encode() + b"\n" + kind + public_key.public_bytes_raw()).digest()[:4]
+
+
+@lru_cache(maxsize=16)  # who signs, signs thousands of notes with one key
+def _own_key_id(name: str, key: Ed25519PrivateKey) -> bytes:
+    return key_id(name, key.public_key())
 
 
 def verifier_line(name: str, public_key: Ed25519PublicKey, kind: bytes = ED25519) -> str:

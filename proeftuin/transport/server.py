@@ -114,6 +114,7 @@ def _config(listener: Listener) -> uvicorn.Config:
         loop="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # who calls is whom the connection is with
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,

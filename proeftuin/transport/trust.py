@@ -10,7 +10,6 @@ from typing import Any
 
 from cryptography import x509
 
-from proeftuin.pki.identity import Peer
 from proeftuin.reasons import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
@@ -36,14 +35,26 @@ class HandshakeRefusal:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """What the revocation lists say: the certificates that ended, and the moment at which the first of the lists expires."""
+
+    ended: frozenset[tuple[str, int]]  # issuer's common name, serial number
+    next_update: datetime
+
+    def include(self, certificate_id: str) -> bool:
+        """Tell whether the certificate with this name (`Peer.certificate_id`) stands on its issuer's list."""
+        issuer, _, serial = certificate_id.rpartition("#")
+        return (issuer, int(serial, 16)) in self.ended
+
+
 class Trust:
     """A folder with `root.pem`, `issuing-*.pem` and `*.crl.pem`; every question is answered from the files as they are now."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stamp: tuple[tuple[str, int, int], ...] = ()
-        self._revoked: frozenset[tuple[str, int]] = frozenset()
-        self._next_update: datetime | None = None
+        self._revocations: Revocations | None = None
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Return what changes when a file of the folder changes."""
@@ -51,9 +62,17 @@ class Trust:
             stats = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".pem")]
         return tuple(sorted((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats))
 
-    def revoked(self, peer: Peer) -> bool:
-        """Tell whether the certificate of `peer` stands on its issuer's revocation list, also on a connection that stayed open."""
-        return self.is_revoked(peer.certificate_id)
+    def revocations(self) -> Revocations:
+        """Return what the lists say now, also for a connection that stayed open; raises FileNotFoundError when there is none."""
+        stamp = self.stamp()
+        if stamp != self._stamp or self._revocations is None:
+            lists = [x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(self.folder.glob("*.crl.pem"))]
+            next_update = min((crl.next_update_utc for crl in lists if crl.next_update_utc), default=None)
+            if next_update is None:
+                raise FileNotFoundError(f"no revocation list in {self.folder}")
+            ended = frozenset((common_name(crl.issuer), entry.serial_number) for crl in lists for entry in crl)
+            self._revocations, self._stamp = Revocations(ended, next_update), stamp
+        return self._revocations
 
     def root(self) -> x509.Certificate:
         """Return the certificate that every chain leads to."""
@@ -63,34 +82,12 @@ class Trust:
         """Return the certificate of the CA that issues certificates of `kind` (`uzi`, `pkioverheid`, `vecozo`)."""
         return x509.load_pem_x509_certificate((self.folder / f"issuing-{kind}.pem").read_bytes())
 
-    def is_revoked(self, certificate_id: str) -> bool:
-        """Tell the same of a certificate by its name (`Peer.certificate_id`)."""
-        issuer, _, serial = certificate_id.rpartition("#")
-        self._refresh()
-        return (issuer, int(serial, 16)) in self._revoked
-
-    def next_update(self) -> datetime:
-        """Return the moment at which the first of the revocation lists expires, and from which nobody gets in."""
-        self._refresh()
-        if self._next_update is None:
-            raise FileNotFoundError(f"no revocation list in {self.folder}")
-        return self._next_update
-
     def load_into(self, context: ssl.SSLContext) -> None:
         """Make `context` require a certificate that this folder vouches for and that is not revoked."""
         for path in sorted(self.folder.glob("*.pem")):
             context.load_verify_locations(path)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
         context.verify_mode = ssl.CERT_REQUIRED
-
-    def _refresh(self) -> None:
-        stamp = self.stamp()
-        if stamp == self._stamp:
-            return
-        lists = [x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(self.folder.glob("*.crl.pem"))]
-        self._revoked = frozenset((common_name(crl.issuer), entry.serial_number) for crl in lists for entry in crl)
-        self._next_update = min((crl.next_update_utc for crl in lists if crl.next_update_utc), default=None)
-        self._stamp = stamp
 
 
 class ReloadingContext(ssl.SSLContext):

@@ -189,7 +189,7 @@ def _issuer(service: Service, settings: TenantSettings, keys: dict[str, SigningK
     }  # fmt: skip
 
     async def not_revoked(certificate: str) -> bool:
-        return not service.trust.is_revoked(certificate)
+        return not service.trust.revocations().include(certificate)
 
     def represents(client: str, acting: str) -> bool:
         known = service.seed.client(client)

@@ -51,7 +51,7 @@ def written(found: list[tuple[int, int]]) -> str:
 
 
 def erase(connection: sa.Connection, found: list[tuple[int, int]], event: int) -> None:
-    """Erase the events in these ranges; `event` is the place of the event that tells of it, which is durable by now."""
+    """Erase the events in these ranges; `event` is the place of the event that tells of it."""
     for first, last in found:
         place = sa.between(store.events.c.seq, first, last)
         connection.execute(store.events.update().where(place).values(**NOTHING))

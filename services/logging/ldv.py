@@ -2,8 +2,10 @@
 
 A record has `trace_id`, `span_id`, `status_code`, `name`, `start_time`, `end_time` (milliseconds), `resource`, `attributes`; what
 the event does not say is left out. `status_code` is OK (1) for outcome 0, ERROR (2) for 12, and UNSET (0) for what was refused, as
-Logius has it; the outcome itself stands in `dpl.proeftuin.outcome`. Codes and identifiers are written `system#code` and
-`system|value`. Logius asks that the data subject's number is encrypted: here a pseudonym stands in its place, wherever it stands.
+Logius has it; the outcome itself stands in `dpl.proeftuin.outcome`. `parent_span_id` is the action that called this one in the same
+trace; where another organisation did, `foreign_operation` names it too: `trace_id`, `span_id` and `entity`, its number as URI
+(`system#value`). Codes and identifiers are written `system#code` and `system|value`. Logius asks that the data subject's number is
+encrypted: here a pseudonym stands in its place, wherever it stands.
 """
 
 import re
@@ -19,6 +21,8 @@ OK, UNSET, ERROR = 1, 0, 2
 _OBJECT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _RELATION = ("CareTeam/", "EpisodeOfCare/", "Task/")  # what a treatment relation is shown by
 _TRACE = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_SPAN = re.compile("[0-9a-f]{16}")
+_PROVIDER = "PROV"  # v3-RoleClass: the organisation of the user
 _NUMBER = re.compile(r"(?<!\d)\d{9}(?!\d)")
 
 
@@ -30,6 +34,7 @@ def record(event: Resource, controls: Resource, pseudonym: Pseudonym) -> Resourc
     objects = [entity for entity in entities if _is_object(entity)]
     policies = requestor.get("policy", [])
     trace_id, span_id = _trace(event)
+    parent = next((found for found in _extended(event, "/parent-span-id") if _SPAN.fullmatch(found)), None)
     period = event.get("period", {})
     attributes = {
         "dpl.core.processing_activity_id": _code(event.get("type")),
@@ -57,6 +62,8 @@ def record(event: Resource, controls: Resource, pseudonym: Pseudonym) -> Resourc
         {
             "trace_id": trace_id,
             "span_id": span_id,
+            "parent_span_id": parent,
+            "foreign_operation": _foreign(event, trace_id, span_id, parent),
             "status_code": {"0": OK, "12": ERROR}.get(event.get("outcome", ""), UNSET),
             "name": event.get("action"),
             "start_time": _milliseconds(period.get("start") or event["recorded"]),
@@ -74,12 +81,15 @@ def otlp(records: Iterable[Resource]) -> Resource:
         span = {
             "traceId": each["trace_id"],
             "spanId": each["span_id"],
+            "parentSpanId": each.get("parent_span_id", ""),
             "name": each.get("name", ""),
             "startTimeUnixNano": f"{each['start_time']}000000",
             "endTimeUnixNano": f"{each['end_time']}000000",
             "status": {"code": each["status_code"]},
             "attributes": list(_pairs(each["attributes"])),
         }
+        if foreign := each.get("foreign_operation"):  # OTLP has no such field
+            span["attributes"] += _pairs({"dpl.core.foreign_operation": foreign})
         resource = {"attributes": list(_pairs(each["resource"]["attributes"]))}
         spans.append({"resource": resource, "scopeSpans": [{"scope": {"name": "proeftuin"}, "spans": [span]}]})
     return {"resourceSpans": spans}
@@ -133,12 +143,31 @@ def _is_object(entity: Resource) -> bool:
 
 def _trace(event: Resource) -> tuple[str, str]:
     """The ids of trace and span; an event that has none stands in a trace of its own, made from its id."""
-    for extension in event.get("extension", []):
-        match = _TRACE.fullmatch(str(extension.get("valueString")))
-        if match and str(extension.get("url")).endswith("/traceparent"):
+    for match in map(_TRACE.fullmatch, _extended(event, "/traceparent")):
+        if match:
             return match[1], match[2]
     digits = re.sub("[^0-9a-f]", "", str(event.get("id", "")).lower()).rjust(32, "0")[-32:]
     return digits, digits[-16:]
+
+
+def _extended(event: Resource, name: str) -> Iterator[str]:
+    extensions = (each for each in event.get("extension", []) if str(each.get("url")).endswith(name))
+    return (str(each.get("valueString") or each.get("valueId")) for each in extensions)
+
+
+def _foreign(event: Resource, trace_id: str, span_id: str, parent: str | None) -> Resource | None:
+    """The action of another organisation that called this one: an event of the serving end, whose request has another's span."""
+    if parent is None or span_id in _extended(event, "/request-id"):  # a caller's span is what its request is called
+        return None
+    agents = event.get("agent", [])
+    providers = [each for each in agents if _PROVIDER in (coding.get("code") for coding in each.get("type", {}).get("coding", []))]
+    named: list[Resource] = [*providers, *(each for each in agents if each.get("requestor")), {}]
+    caller = _identifier(named[0].get("who", {}))
+    system, value = caller.get("system"), caller.get("value")
+    own = _identifier(event.get("source", {}).get("observer", {})).get("value")
+    if not system or not value or system == BSN_SYSTEM or value.rpartition(":")[2] == own:  # a client_id is ura:90000101
+        return None
+    return {"trace_id": trace_id, "span_id": parent, "entity": f"{system}#{value}"}
 
 
 def _identifier(reference: Resource) -> Resource:

@@ -106,8 +106,12 @@ class Sequencer:
         return list(await asyncio.gather(*futures))
 
     async def transact(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `fn` as the one who writes the log; raises Refused(STANDBY)."""
-        return await (self.lead or self.database).write(fn, *args, **kwargs)
+        """Run `fn`, which may `write`, as the one who writes the log; raises Refused(STANDBY)."""
+        try:
+            return await (self.lead or self.database).write(fn, *args, **kwargs)
+        except Exception:
+            self._month = ""  # a partition that was made is gone with the transaction
+            raise
 
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # let every request of this turn of the loop join
@@ -117,7 +121,6 @@ class Sequencer:
             try:
                 placed = await self.transact(self.write, [delivery for delivery, _ in batch], self.clock.now())
             except Exception as error:  # noqa: BLE001 - it belongs to the requests that wait
-                self._month = ""  # a partition that was made is gone with the transaction
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)

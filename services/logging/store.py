@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from proeftuin.clock import instant
@@ -195,6 +196,13 @@ def archived(connection: sa.Connection, file: str, year: int, first: int, last: 
     connection.execute(archives.insert().values(file=file, year=year, first=first, last=last, event=event))
 
 
+def erased_since(connection: sa.Connection, first: int, last: int, size: int) -> bool:
+    """Tell whether a place from `first` to `last` was erased by an event at or after place `size`."""
+    table = erasures.c
+    found = sa.select(table.first).where(table.first <= last, table.last >= first, table.event >= size).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def archives_of(connection: sa.Connection, ranges: list[tuple[int, int]]) -> list[str]:
     """Return the names of the archives that hold a place in one of `ranges`, sorted."""
     known = connection.execute(sa.select(archives).order_by(archives.c.file)).all()
@@ -213,8 +221,8 @@ def event_id(text: str) -> str:
 
 
 def encoded(event: dict[str, Any]) -> bytes:
-    """Return an event as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Return an event (its numbers finite) as it is stored and committed to; raises ValueError for what is no JSON in UTF-8."""
+    return msgspec.json.encode(event)
 
 
 def patients(event: dict[str, Any]) -> list[str]:
@@ -250,8 +258,9 @@ def matching(query: Query) -> sa.Select[Any]:
     statement = sa.select(events).where(events.c.document != b"").limit(query.count + 1)
 
     def column(name: str) -> sa.ColumnElement[str]:
-        """An expression has no index: whoever asks for a client is answered from the client's, whatever a planner guesses."""
-        return events.c[name] if query.patient_token is None else events.c[name].concat("")
+        """An expression has no index: what finds few events answers from its own, whatever a planner guesses."""
+        narrowed = query.patient_token is not None or ("trace_id" in query.equal and name != "trace_id")
+        return events.c[name].concat("") if narrowed else events.c[name]
 
     place = events.c.seq
     if query.patient_token is not None:

@@ -15,6 +15,8 @@ from proeftuin.sandbox.home import Home
 from proeftuin.transport.client import Client, Unreachable
 
 ROOT = Path(__file__).parent.parent.parent
+_SERVE = "import sys; from functools import partial; from pathlib import Path; from proeftuin.sandbox import host; "
+_SERVE += "host.configure_logging(); host.run([partial(host.listener, Path(sys.argv[1]))])"
 
 
 class Processes:
@@ -30,15 +32,20 @@ class Processes:
         with (self._home.path / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
 
+    def start_with(self, name: str, change: str) -> None:
+        """Start one instance in which `change` (Python) was done before it begins."""
+        code = f"{change}\n{_SERVE}"
+        with (self._home.path / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-c", code, str(self._home.settings_file(name))]
+            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+
     def start_beside(self, name: str, beside: str, port: int) -> None:
         """Start a second process `beside` of an instance, on its databases and keys and at a port of its own."""
         settings = self._home.settings_file(name)
         copy = settings.with_name(f"{beside}.json")
         copy.write_text(json.dumps(json.loads(settings.read_text()) | {"port": port}))
-        code = "import sys; from functools import partial; from pathlib import Path; from proeftuin.sandbox import host; "
-        code += "host.configure_logging(); host.run([partial(host.listener, Path(sys.argv[1]))])"
         with (self._home.path / f"{beside}.log").open("ab") as log:
-            self._running[beside] = subprocess.Popen([sys.executable, "-c", code, str(copy)], stdout=log, stderr=log, cwd=ROOT)
+            self._running[beside] = subprocess.Popen([sys.executable, "-c", _SERVE, str(copy)], stdout=log, stderr=log, cwd=ROOT)
 
     def signal(self, name: str, signal: int) -> None:
         """Send a signal to one instance."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 
@@ -36,6 +37,12 @@ class Producer:
 
     async def load_and_kill(self) -> None:
         """Ask over many connections, then kill the server with requests half done."""
+        stop = await self.load()
+        self._processes.kill("authorization")
+        await stop()
+
+    async def load(self) -> Callable[[], Awaitable[None]]:
+        """Ask over many connections, and return what stops it, once some were answered."""
         enough = len(self.answered) + self._chance.randrange(50, 150)
         stop = asyncio.Event()
         tasks = [asyncio.create_task(self._ask(stop)) for _ in range(CONNECTIONS)]
@@ -43,9 +50,12 @@ class Producer:
             failed = next((task for task in tasks if task.done()), None)
             assert failed is None, failed.exception()
             await asyncio.sleep(0.005)
-        self._processes.kill("authorization")
-        stop.set()
-        await asyncio.gather(*tasks)
+
+        async def end() -> None:
+            stop.set()
+            await asyncio.gather(*tasks)
+
+        return end
 
     async def drained(self, system: CareSystem) -> bool:
         """Tell whether no event waits any more."""

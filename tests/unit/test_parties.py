@@ -6,7 +6,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from proeftuin.credentials import did_x509
 from proeftuin.identifiers import KVK_SYSTEM, OIN_SYSTEM, URA_SYSTEM, UZOVI_SYSTEM
 from proeftuin.parties import (
     CATEGORIES,
@@ -22,6 +24,7 @@ from proeftuin.parties import (
     load,
 )
 from proeftuin.representation import CHILD, YOUTH, age
+from proeftuin.sandbox.home import Home
 
 SEED = load(Path(__file__).parents[2] / "parties.toml")
 HOME = Party("thuis", "Thuis", "thuiszorg", ura="90000901", hosted_by="maker")
@@ -121,6 +124,11 @@ def test_a_vendor_adds_its_care_provider_in_five_lines(tmp_path: Path) -> None:
     seed = load(write(tmp_path, f"{text}\n{example}\n"))
     assert check(seed) == []
     assert seed.party("verpleeghuis-van-ons") in seed.hosted("zorgsoft")
+    home = Home(tmp_path / "home")
+    home.prepare(tmp_path / "parties.toml", 9940)
+    (chain,) = home.path.glob("instances/*/tenants/verpleeghuis-van-ons/x509.pem")
+    leaf, authority = x509.load_pem_x509_certificates(chain.read_bytes())[:2]
+    assert did_x509.mint(authority, leaf, ("O", "L"), ("otherName",)).startswith("did:x509:0:sha256:")
 
 
 @pytest.mark.parametrize(

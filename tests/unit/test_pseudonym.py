@@ -1,10 +1,16 @@
 """The oblivious evaluation against the vectors of RFC 9497 and the golden values of the contract."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proeftuin import pseudonym
+from proeftuin.parties import load
+from proeftuin.sandbox.topology import NATIONAL, only
 from services.pseudonymisation import evaluation
 
 SECRET = bytes.fromhex("5ebcea5ee37023ccb9fc2d2019f9d7737be85591ae8652ffa9ef0f4d37063b0e")
@@ -27,6 +33,20 @@ def test_rfc_9497_vector_1() -> None:
 )
 def test_the_golden_values_of_the_derivation(recipient: str, expected: str) -> None:
     assert pseudonym.derive("999940003", recipient, "nationale-verwijsindex").hex() == expected
+
+
+def test_the_vector_that_the_readme_gives_to_callers() -> None:
+    text = (Path(__file__).parents[2] / "services" / "pseudonymisation" / "README.md").read_text(encoding="utf-8")
+    told = dict(re.split("  +", line.strip(), maxsplit=1) for line in text.splitlines() if line.startswith("    "))
+    seed = load(Path(__file__).parents[2] / "parties.toml")
+    recipient, scope, version = told["info"].split("|")
+    assert (recipient, version) == (seed.party(only(seed, NATIONAL["localization"])).client_id, "v1")
+    bsn = json.loads(told["personal identifier"])["value"]
+    assert pseudonym.personal_identifier(bsn).decode() == told["personal identifier"]
+    derived = pseudonym.derive(bsn, recipient, scope)
+    assert derived.hex() == told["derived (hex)"]
+    blinded = pseudonym.blind(derived, bytes.fromhex(told["blind factor (hex)"]))
+    assert pseudonym.encode(blinded.blinded_input) == told["blinded_input"]
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))

@@ -2,6 +2,7 @@
 
 import re
 
+import sqlalchemy as sa
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -10,8 +11,9 @@ from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import ARCHIVE
-from proeftuin.reasons import INVALID_REQUEST, Refused
+from proeftuin.reasons import CONFLICT, INVALID_REQUEST, Refused
 from services.logging import store
+from services.logging.api.retention import tell
 from services.logging.sequencer import Sequencer
 
 _NUMBERS = ("year", "first", "last", "size")
@@ -37,10 +39,16 @@ def router(sequencer: Sequencer) -> APIRouter:
         if not (1 <= body["year"] <= 9999 and 0 <= body["first"] <= body["last"] < body["size"] <= (last[0] if last else 0)):
             raise Refused(INVALID_REQUEST, "first, last, size: in this order, and within the log")
         admission.record.details |= {name: str(value) for name, value in body.items()}
-        (event,) = admission.record.to_events(admission.tenant.clock.now())
-        (appended,) = await sequencer.append([sequencer.prepare(admission.peer.client_id, event["id"], event)])
-        admission.recorded = True
-        await sequencer.transact(store.archived, file, body["year"], body["first"], body["last"], appended.index)
-        return json_response({"event": appended.index})
+
+        def told_and_kept(connection: sa.Connection) -> int:
+            if store.erased_since(connection, body["first"], body["last"], body["size"]):
+                raise Refused(CONFLICT, "events of that year were erased after the archive was filled: fill it again")
+            place = tell(connection, admission, sequencer)
+            store.archived(connection, file, body["year"], body["first"], body["last"], place)
+            return place
+
+        place = await sequencer.transact(told_and_kept)
+        admission.recorded = True  # in the log itself
+        return json_response({"event": place})
 
     return routes

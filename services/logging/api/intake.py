@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from proeftuin.access.admission import Admitted
-from proeftuin.access.rendering import fhir, fhir_response, json_response
+from proeftuin.access.rendering import FHIR_JSON, fhir, fhir_response, json_response
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.fhir.outcome import Issue, operation_outcome
@@ -49,8 +49,10 @@ def router(sequencer: Sequencer) -> APIRouter:
             raise Refused(CONFLICT, _OTHER)
         place = f"{admission.tenant.audience}/fhir/AuditEvent/{judged.delivery.event_id}"
         headers = {"Location": place, "Audit-Index": str(appended.index)} | preferences.applied
-        content = operation_outcome(judged.issues) if preferences.report else event | {"id": judged.delivery.event_id}
-        return fhir_response(content, 200 if appended.repeated else 201, headers)
+        status = 200 if appended.repeated else 201
+        if preferences.report:
+            return fhir_response(operation_outcome(judged.issues), status, headers)
+        return Response(judged.delivery.document, status, headers, FHIR_JSON)
 
     @routes.post("/fhir")
     @require(SCOPE, media_types=FHIR, max_body=8 << 20)

@@ -305,6 +305,7 @@ async def test_a_signed_token_with_a_claim_that_is_no_claim(harness: Harness, ap
     ("content_type", b"{}", "text/plain"), ("too_large", b'{"a":"' + b"x" * 100 + b'"}', "application/json"),
     ("malformed", b"{", "application/json"), ("malformed", b'{"a":1,"a":2}', "application/json"),
     ("malformed", b"[]", "application/json"), ("malformed", b'{"a":NaN}', "application/json"),
+    ("malformed", b'{"a":1e400}', "application/json"),
 ])  # fmt: skip
 async def test_a_body_that_is_not_as_it_should(
     harness: Harness, app: FastAPI, reason: str, content: bytes, media_type: str
@@ -324,6 +325,26 @@ def test_a_route_without_a_requirement_cannot_be_made() -> None:
 
         @router.get("/undeclared")
         async def undeclared() -> None: ...
+
+
+def test_a_route_whose_handler_takes_more_than_text_cannot_be_made() -> None:
+    router = guarded(problem)
+
+    @require()
+    async def number(admission: Admitted, count: int) -> Response:
+        raise NotImplementedError
+
+    @require()
+    async def default(admission: Admitted, order: str = "name") -> Response:
+        raise NotImplementedError
+
+    @require()
+    async def unadmitted(party: str) -> Response:
+        raise NotImplementedError
+
+    for endpoint, words in ((number, "count is no text"), (default, "order is no text, or has"), (unadmitted, "not its admission")):
+        with pytest.raises(UndeclaredRouteError, match=words):
+            router.get("/x")(endpoint)
 
 
 def test_the_app_of_the_harness_is_the_services_own(harness: Harness) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.responses import Response
 
+from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import problem
 from proeftuin.access.requirement import UndeclaredRouteError, require
 from proeftuin.access.route import check_declared, guarded
@@ -127,6 +129,15 @@ async def test_an_answer_that_cannot_be_logged_is_not_given(calls: Calls) -> Non
     assert (await calls.caller.request("GET", "https://other.example/health")).status == 200
 
 
+async def test_a_call_of_a_systems_own_accord_begins_a_trace(calls: Calls) -> None:
+    CURRENT.set(None)
+    await calls.caller.request("GET", f"{BASE}/Patient/1")
+    (event,) = await calls.events()
+    assert calls.sent is not None
+    assert calls.sent.parent_id is None
+    assert not any(each["url"].endswith("/parent-span-id") for each in event["extension"])
+
+
 async def test_a_call_is_a_child_of_what_it_is_made_for(calls: Calls) -> None:
     own = CURRENT.get()
     assert own is not None
@@ -136,6 +147,7 @@ async def test_a_call_is_a_child_of_what_it_is_made_for(calls: Calls) -> None:
     (event,) = await calls.events()
     said = {extension["url"].rpartition("/")[2]: extension for extension in event["extension"]}
     assert said["traceparent"]["valueString"] == calls.sent.traceparent
+    assert said["parent-span-id"]["valueString"] == own.span_id
     assert said["request-id"]["valueId"] == calls.sent.headers()["X-Request-Id"]
 
 
@@ -182,7 +194,8 @@ def test_a_service_of_which_the_calling_end_would_log_something_else_does_not_st
 
         @router.get(path)
         @require(event=event)
-        async def route() -> None: ...
+        async def route(admission: Admitted) -> Response:
+            raise NotImplementedError
 
         with pytest.raises((UndeclaredRouteError, interactions.UndeclaredInteractionError)):
             check_declared([router])

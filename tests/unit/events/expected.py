@@ -79,6 +79,10 @@ ROUTES: dict[str, Rows] = {
         ("GET", "/oauth2/{party}/.well-known/oauth-authorization-server"): None,
         ("GET", "/oauth2/{party}/presentation_definition"): None, ("GET", "/oauth2/{party}/oauth-client"): None,
     },
+    "iwlz": {  # which the national authorization server has beside those of every authorization server
+        ("POST", "/netwerkmodel/v3/auth/token"): TOKEN, ("GET", "/netwerkmodel/v3/auth/jwks"): None,
+        ("POST", "/netwerkmodel/v3/pep"): POLICY,
+    },
     "wallet": _OPERATIONS | {
         ("GET", "/iam/{party}/did.json"): None, ("GET", "/iam/{party}/status/{dialect}/{page}"): None,
         ("POST", "/iam/{party}/issuer/vc"): ISSUED, ("GET", "/iam/{party}/issuer/vc"): None,

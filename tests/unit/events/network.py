@@ -30,7 +30,7 @@ from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import Confirmation, Grant, issue
 from proeftuin.tokens.keys import SigningKeys
 from proeftuin.transport.client import PeerClient
-from proeftuin.transport.server import Server, _config, bind
+from proeftuin.transport.server import Listener, Server, _config, bind
 from proeftuin.transport.trust import ReloadingContext, Remembering, Trust, client_context
 from services.consent.notifying import Notifying
 
@@ -50,6 +50,7 @@ class Network:
     _taken: list[dict[str, Any]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
     _callers: list[Caller] = field(default_factory=list)
+    _serving: list[tuple[Server, asyncio.Task[None]]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Prepare, serve and fill: the directory, the consents, and the records of two clients."""
@@ -57,31 +58,35 @@ class Network:
         outbox.metadata.create_all(self._outbox.engine)
         self.home = Home(self.path)
         self.home.prepare(Path(__file__).parents[3] / "parties.toml", self.base_port)
-        self._servers = []
         for instance in self.home.topology.instances:
             loaded = settings.load(self.home.settings_file(instance.name))
             app = importlib.import_module(APPLICATIONS[instance.service]).create_app(loaded, Wiring(delivery=self._delivery))
             self.apps[instance.name], self.services[instance.name] = app, app.state.service
             _keep_still(app.state.service)
-            listener = app.state.service.listener(app)
-            self._servers.append((Server(_config(listener)), bind(listener.host, listener.port)))
-        self._serving = [asyncio.create_task(server.serve(sockets=[bound])) for server, bound in self._servers]
-        while not all(server.started for server, _ in self._servers):  # noqa: ASYNC110 - uvicorn has no event
-            await asyncio.sleep(0.01)
+            await self.serve(app.state.service.listener(app))
         await seeding._feed_addressing(self.home)
         await asyncio.gather(self._consents(), self._records())
+
+    async def serve(self, listener: Listener) -> int:
+        """Serve one application until the network stops; returns its port, a free one where the listener has 0."""
+        server, bound = Server(_config(listener)), bind(listener.host, listener.port)
+        self._serving.append((server, asyncio.create_task(server.serve(sockets=[bound]))))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.01)
+        return int(bound.getsockname()[1])
 
     async def stop(self) -> None:
         """Stop serving and close what was opened."""
         for caller in self._callers:
             await caller.close()
         await self._outbox.close()
-        for server, _ in self._servers:
+        for server, _ in self._serving:
             server.should_exit = True
-        await asyncio.gather(*self._serving)
+        await asyncio.gather(*(task for _, task in self._serving))
 
     def instance(self, service: str, party: str | None = None) -> Instance:
-        """The instance of a service, of those of parties the one that hosts `party`."""
+        """The instance of a service, of those of parties the one that hosts `party`; without one, the national one."""
+        service = "authorization" if service == "iwlz" else service
         return self.home.topology.instance(service, party)
 
     def care_system(self, party: str) -> CareSystem:

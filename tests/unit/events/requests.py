@@ -14,7 +14,7 @@ from proeftuin.sandbox.care_system import CATEGORIES, CUSTODIAN, LIST_SUBJECT, C
 from proeftuin.sandbox.nursing_records import generate
 from services.consent.mitz import notification
 from services.consent.subscriptions import Subscription
-from tests.unit.events import grants, wallet
+from tests.unit.events import grants, iwlz, wallet
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
@@ -50,6 +50,7 @@ class Requests:
         self.network = network
         self.addresses = network.home.topology.network
         self.made: dict[tuple[str, str, str], list[Make]] = {}
+        self.refused: dict[str, list[Make]] = {}  # by service: whoever is admitted, and refused all the same
         self.systems: dict[str, CareSystem] = {}
 
     async def begin(self) -> None:
@@ -86,13 +87,15 @@ class Requests:
         self._witness()
         self._authorization()
         await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
+        await iwlz.add(self)
         wallet.add(self, HOSPITAL, HOLDER)
         Offers(self, HOSPITAL, HOLDER).add()
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)
             for path in ("/health", "/metrics", "/openapi.json"):
-                self._add(service, "GET", path, HOSPITAL, server, base + path)
+                if ("GET", path) in ROUTES[service]:
+                    self._add(service, "GET", path, HOSPITAL, server, base + path)
 
     async def end(self) -> None:
         """Close the systems."""

@@ -30,6 +30,8 @@ def test_at_a_cutover_one_endpoint_serves(period: dict[str, str], serves: bool) 
     ("body", "lines"),
     [
         (b'{"issue": [{"diagnostics": "no date"}, {"diagnostics": "missing"}]}', ["no date", "missing"]),
+        (b'{"issue": [{"diagnostics": "one BSN", "expression": ["Patient.identifier"]}]}', ["Patient.identifier: one BSN"]),
+        (b'{"issue": [{"diagnostics": "Patient.id: missing", "expression": ["Patient.id"]}]}', ["Patient.id: missing"]),
         (b'{"detail": "what", "remedy": "do"}', ["what", "do"]),
         (b'{"error": "x", "error_description": "what", "remedy": "do"}', ["what", "do"]),
         (b"<html>", []),

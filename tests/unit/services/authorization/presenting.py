@@ -126,3 +126,9 @@ class Presenting(Harness):
     async def introspect(self, token: str, *, extended: bool = False) -> Any:
         path = f"/oauth2/{HOME}/introspect{'_extended' if extended else ''}"
         return (await self.call("POST", path, party=HOME, data={"token": token})).json()
+
+
+def refused(answer: Any) -> tuple[int, str, str, str]:
+    """Return status, error, reason and words of a refusal."""
+    told = answer.json()
+    return answer.status_code, told["error"], told["reason"], told["error_description"]

@@ -1,11 +1,10 @@
-"""The doors of presentations: every check of Nuts RFC021 (nuts.md §2.3-2.6) with status, code and words; and those of RFC 7523."""
+"""The door of presentations: every check of Nuts RFC021 (nuts.md §2.3-2.6) with status, code and words."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -13,30 +12,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from proeftuin.credentials import credential, dezi, dids, status
-from proeftuin.reasons import Refused
 from proeftuin.tokens import dpop, identity
 from proeftuin.transport.client import Answer
-from services.authorization import profiles
-from services.authorization.policies import load as load_policies
 from tests.harness import BASE
 from tests.unit.credentials.world import HOSPITAL, HOST, LOGIN, REGISTER, VENDOR
-from tests.unit.services.authorization.presenting import CLIENT, HOME, ISSUER, JWT_BEARER, SCOPE, Presenting
+from tests.unit.services.authorization.presenting import CLIENT, HOME, ISSUER, JWT_BEARER, SCOPE, Presenting, refused
 
 pytestmark = pytest.mark.anyio
 LIST = f"{HOST}/iam/cibg/status/bitstring/1"
 Make = Callable[[Presenting], str]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Presenting]:
-    made = Presenting(tmp_path)
-    async with made.running(made.app):
-        yield made
-
-
-def refused(answer: Any) -> tuple[int, str, str, str]:
-    told = answer.json()
-    return answer.status_code, told["error"], told["reason"], told["error_description"]
 
 
 # --- what is given
@@ -384,196 +368,6 @@ async def test_an_unknown_subject_is_not_found_and_no_failure(server: Presenting
             method, path, party=HOSPITAL, data={"grant_type": "vp_token-bearer"} if method == "POST" else None
         )
         assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
-
-
-# --- jwt-bearer with two presentations
-
-
-async def test_a_vendor_gets_a_token_for_the_hospital_that_lets_it(server: Presenting) -> None:
-    answer = await server.ask_bearer()
-    assert answer.status_code == 200, answer.text
-    told = await server.introspect(answer.json()["access_token"], extended=True)
-    expected = {
-        "client_id": "kvk:90990401",
-        "sub": "ura:90000101",
-        "organization_ura": "90000101",
-        "service_provider_name": "Zorgsoft",
-        "grant_type": JWT_BEARER,
-    }
-    assert {name: told[name] for name in expected} == expected
-    assert len(told["vps"]) == 2
-    assert "mandate" in json.dumps(told["stands_on"])
-
-
-async def test_a_hospital_may_be_its_own_client(server: Presenting) -> None:
-    answer = await server.ask_bearer(client=server.vp([]), party=HOSPITAL)
-    assert answer.status_code == 200, answer.text
-    assert (await server.introspect(answer.json()["access_token"]))["client_id"] == "ura:90000101"
-
-
-GRANT, CLIENT_ERROR = "invalid_grant", "invalid_client"
-
-
-@pytest.mark.parametrize(
-    ("error", "reason", "changes"),
-    [
-        ("invalid_request", "invalid_request", {"assertion": ""}),
-        ("invalid_request", "invalid_request", {"client_assertion": ""}),
-        ("invalid_request", "invalid_request", {"client_assertion_type": None}),
-        ("invalid_request", "invalid_request", {"client_assertion_type": "else"}),
-        ("invalid_request", "invalid_request", {"scope": None}),
-        ("invalid_scope", "scope_unknown", {"scope": "nothing"}),
-        (CLIENT_ERROR, "invalid_request", {"scope": "medicatieoverdracht-gf"}),
-        (GRANT, "presentation_malformed", {"assertion": "x"}),
-        (CLIENT_ERROR, "presentation_malformed", {"client_assertion": "x"}),
-    ],
-)
-async def test_a_bearer_request_that_is_refused(server: Presenting, error: str, reason: str, changes: dict[str, Any]) -> None:
-    if changes.get("scope") == "medicatieoverdracht-gf":
-        changes["assertion"] = server.vp([*server.held(), server.enrollment()])
-    answer = await server.ask_bearer(**changes)
-    assert refused(answer)[:3] == (400, error, reason), answer.text
-
-
-@pytest.mark.parametrize(
-    ("reason", "claims"),
-    [
-        ("presentation_audience", {"aud": "else"}),
-        ("presentation_validity", {"exp": None}),
-        ("presentation_malformed", {"jti": None}),
-        ("presentation_validity", {"nbf": 1, "iat": 1}),
-        ("presentation_validity", {"nbf": 1, "iat": 1, "exp": 50}),
-    ],
-)
-async def test_what_is_wrong_is_blamed_on_the_right_presentation(server: Presenting, reason: str, claims: dict[str, Any]) -> None:
-    assert refused(await server.ask_bearer(server.vp(**claims)))[:3] == (400, GRANT, reason)
-    assert refused(await server.ask_bearer(client=server.vendor_vp(**claims)))[:3] == (400, CLIENT_ERROR, reason)
-
-
-async def test_each_assertion_serves_once(server: Presenting) -> None:
-    holder, client = server.vp(), server.vendor_vp()
-    assert (await server.ask_bearer(holder, client)).status_code == 200
-    assert refused(await server.ask_bearer(holder))[:3] == (400, GRANT, "presentation_replayed")
-    assert refused(await server.ask_bearer(client=client))[:3] == (400, CLIENT_ERROR, "presentation_replayed")
-
-
-async def test_the_two_presentations_belong_together(server: Presenting) -> None:
-    """Cross-VP binding: an equal field id in both definitions makes their values equal (nuts.md §2.8)."""
-    foreign = server.delegation(by=REGISTER)
-    answer = await server.ask_bearer(client=server.vendor_vp(foreign))
-    assert refused(answer)[:3] == (400, CLIENT_ERROR, "submission_invalid")
-    (considered,) = [each for each in answer.json()["explanation"] if each["input_descriptor"] == "delegation"]
-    assert considered["candidates"][1]["lacks"] == ["$.issuer: another value than the one that 'organization_did' is bound to"]
-    wrong_signer = server.vp([server.delegation()], VENDOR)
-    assert refused(await server.ask_bearer(client=wrong_signer))[:3] == (400, CLIENT_ERROR, "submission_invalid")
-
-
-async def test_what_is_lacking_is_explained(server: Presenting) -> None:
-    answer = await server.ask_bearer(server.vp(server.held()[1:]))
-    assert refused(answer)[:3] == (400, GRANT, "submission_invalid")
-    organization = answer.json()["explanation"][0]
-    assert organization["why"] == "no credential fits"
-    assert "$.type: it is not 'X509Credential'" in organization["candidates"][0]["lacks"]
-
-
-async def test_only_the_vendor_itself_asks_with_its_delegation(server: Presenting) -> None:
-    for party in (HOSPITAL, "carewave"):
-        assert refused(await server.ask_bearer(party=party))[:3] == (400, "access_denied", "party_mismatch")
-    long = server.vendor_vp(server.delegation(id=f"{server.world.did(HOSPITAL)}#{'x' * 300}"))
-    assert refused(await server.ask_bearer(client=long))[:3] == (400, CLIENT_ERROR, "credential_shape")
-    expired = server.vendor_vp(server.delegation(days=-1))
-    assert refused(await server.ask_bearer(client=expired))[:3] == (400, CLIENT_ERROR, "credential_expired")
-    late = server.world.issue(
-        "ServiceProviderCredential", subject={"id": server.world.did(VENDOR), "name": "Zorgsoft", "identifier": "kvk:99999999"}
-    )
-    unknown = server.vp([late, server.delegation()], VENDOR)
-    assert refused(await server.ask_bearer(client=unknown))[:3] == (400, "invalid_client", "unknown_client")
-
-
-# --- profiles
-
-VALUES = {"uzi_ca": "A" * 43, "registrar": "did:web:a", "professionals": "https://login"}
-
-
-def organization(**changes: Any) -> dict[str, Any]:
-    fields = [{"path": ["$.issuer"], "filter": {"const": "did:web:a"}}, {"id": "organization_ura", "path": ["$.a"]}]
-    return {"id": "d", "input_descriptors": [{"id": "one", "constraints": {"fields": fields}}]} | changes
-
-
-def written(tmp_path: Path, entry: Any, name: str = "x") -> profiles.Profiles:
-    (tmp_path / "one.json").write_text(entry if isinstance(entry, str) else json.dumps({name: entry}))
-    return profiles.load(VALUES, tmp_path)
-
-
-def test_the_scope_policies(tmp_path: Path) -> None:
-    only = written(tmp_path, {"organization": organization()})
-    assert only.select("x")[0].policy == "profile-only"
-    with pytest.raises(Refused, match="takes no other scopes"):
-        only.select("x patient/Condition.rs")
-    for policy in ("passthrough", "dynamic"):
-        found, others = written(tmp_path, {"organization": organization(), "scope_policy": policy}).select("a x b a")
-        assert (found.policy, others) == (policy, ("a", "b"))
-
-
-PROVIDER = {
-    "id": "e",
-    "input_descriptors": [
-        {
-            "id": "two",
-            "constraints": {
-                "fields": [
-                    {"path": ["$.issuer"], "filter": {"const": "did:web:a"}},
-                    {"id": "service_provider_id", "path": ["$.a"]},
-                    {"id": "delegation_id", "path": ["$.id"]},
-                ]
-            },
-        }
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("said", "entry"),
-    [
-        ("not JSON|Expecting", "x"),
-        ("stands for nothing", '{"x": "{{unknown}}"}'),
-        ("a profile has", {"organization": organization(), "user": {}}),
-        ("scope_policy is", {"organization": organization(), "scope_policy": "all"}),
-        ("it is an object", {}),
-        ("pins no issuer", {"organization": organization(input_descriptors=[{"id": "one"}])}),
-        (
-            "no required field has id organization_ura",
-            {
-                "organization": organization(
-                    input_descriptors=[
-                        {"id": "one", "constraints": {"fields": [{"path": ["$.issuer"], "filter": {"const": "did:web:a"}}]}}
-                    ]
-                )
-            },
-        ),
-        ("lacks a required field", {"organization": organization(), "service_provider": organization()}),
-        ("no field binds", {"organization": organization(), "service_provider": PROVIDER}),
-    ],
-)
-def test_a_profile_with_which_no_server_starts(tmp_path: Path, said: str, entry: Any) -> None:
-    with pytest.raises(Refused, match=f"definition_invalid: one.json: .*({said})"):
-        written(tmp_path, entry)
-
-
-def test_a_reserved_field_id_is_refused_at_load_and_not_at_introspection(tmp_path: Path) -> None:
-    """nuts.md §2.2: there it is a 500-type error at introspection."""
-    for reserved in ("iss", "sub", "exp", "iat", "active", "client_id", "scope", "act", "extensions"):
-        entry = organization()
-        entry["input_descriptors"][0]["constraints"]["fields"].append({"id": reserved, "path": ["$.b"]})
-        with pytest.raises(Refused, match="would overwrite a claim"):
-            written(tmp_path, {"organization": entry})
-
-
-def test_the_profiles_that_are_there_load_and_have_a_scope() -> None:
-    loaded = profiles.load(VALUES)
-    names = {rule.name for rule in load_policies()}
-    for name in ("zorginzage", "medicatieoverdracht-gf"):
-        assert loaded.select(name)[0].scope in names
 
 
 async def test_a_proof_of_possession_binds_the_token_to_its_key(server: Presenting) -> None:

@@ -152,6 +152,23 @@ async def test_what_was_erased_is_named_and_leaves_with_the_next_archive(logbook
     assert verify(tmp_path / "a", logbook.verifier).fault == "event 311, which tells of an erasure, is missing"
 
 
+async def test_an_archive_of_what_was_erased_since_it_was_filled_is_not_told_of(tmp_path: Path, database_url: str) -> None:
+    """Else nobody would know that a copy of what was erased is left."""
+    logbook = Logbook(tmp_path, database_url)
+    async with logbook.running(logbook.app):
+        await fill(logbook)
+        archived(logbook, tmp_path / "a")
+        for place in (4, 305, 100):  # before the year, after it, in it
+            assert (await tell(logbook)).status_code == 200
+            order = {"order": "ECLI:NL:RBPT:2026:1", "index": [place]}
+            await logbook.call("POST", "/retention/erase", party=REGISTER, headers=JSON_TYPE, json=order)
+        await logbook.logged()
+        await refused(logbook, await tell(logbook, file="other.archive"), 409, "conflict")
+        assert logbook.database(lambda connection: store.archives_of(connection, [(100, 100)])) == ["log-2024.archive"]
+        _, _, size = archived(logbook, tmp_path / "a")
+        assert (await tell(logbook, size=size)).status_code == 200
+
+
 async def test_an_erasure_that_its_event_does_not_tell_of_is_found(logbook: Logbook, tmp_path: Path) -> None:
     await fill(logbook)
     order = {"order": "ECLI:NL:RBPT:2026:1", "index": [100]}

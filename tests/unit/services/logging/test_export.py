@@ -10,7 +10,7 @@ import pytest
 
 from proeftuin.audit import events as kinds
 from proeftuin.audit.events import EventType
-from proeftuin.audit.record import Record, System
+from proeftuin.audit.record import CLIENT_ID_SYSTEM, Record, System
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, UZI_SYSTEM
 from proeftuin.reasons import INTERNAL, NO_CONSENT, Reason
 from proeftuin.tokens.access_token import Person
@@ -20,7 +20,7 @@ from tests.unit.services.logging.logbook import CLIENT, FORM, HOME, HOSPITAL, OT
 
 pytestmark = pytest.mark.anyio
 KINDS = [(name, kind) for name, kind in vars(kinds).items() if isinstance(kind, EventType)]
-TRACE = Trace("ab" * 16, "cd" * 8)
+TRACE = Trace("ab" * 16, "cd" * 8, "ef" * 8, "12" * 8)  # as a server has it: another's span called it
 POLICY = "urn:ietf:params:oauth:jti:1"
 
 
@@ -57,6 +57,8 @@ def at(path: str, found: Any) -> Any:
     [
         ("trace_id", "ab" * 16),
         ("span_id", "cd" * 8),
+        ("parent_span_id", "ef" * 8),
+        ("foreign_operation", {"trace_id": "ab" * 16, "span_id": "ef" * 8, "entity": f"{URA_SYSTEM}#90000101"}),
         ("status_code", 1),
         ("name", "R"),
         ("start_time", 1772359200123),
@@ -84,7 +86,7 @@ def at(path: str, found: Any) -> Any:
         ("attributes/dpl.nen7513.participants/0/participantObjectPermissionPolicySet", [POLICY]),
         ("attributes/dpl.nen7513.participants/1/participantObjectDescription", f"search about {SUBJECT}"),
         ("attributes/dpl.nen7513.participants/2/participantObjectID", "Condition/1"),
-        ("attributes/dpl.nen7513.participantSegments/0/participantObjectID", "cd" * 8),
+        ("attributes/dpl.nen7513.participantSegments/0/participantObjectID", "12" * 8),
         ("attributes/dpl.nen7513.participantSegments/2/participantObjectDetail", [{"type": "count", "value": "3"}]),
         ("attributes/dpl.nen7513.autorisatieProtocol", [POLICY]),
         ("attributes/dpl.nen7513.toestemmingsProfiel", ["Consent/7"]),
@@ -116,6 +118,32 @@ def test_each_field_comes_from_its_place(path: str, value: Any) -> None:
 )  # fmt: skip
 def test_what_only_some_events_say_has_its_place_too(over: dict[str, Any], path: str, value: Any) -> None:
     assert at(path, exported(event(HOME, CLIENT, **over))) == value
+
+
+@pytest.mark.parametrize(
+    ("trace", "observer", "kind", "parent", "foreign"),
+    [
+        (Trace("ab" * 16, "cd" * 8), HOME, kinds.READ, None, None),  # the first of its trace
+        (Trace("ab" * 16, "cd" * 8, "ef" * 8), HOSPITAL, kinds.READ, "ef" * 8, None),  # a call, on account of a request of its own
+        (Trace("ab" * 16, "cd" * 8, "ef" * 8, "ef" * 8), HOSPITAL, kinds.READ, "ef" * 8, None),  # a service that asks itself
+        (Trace("ab" * 16, "cd" * 8, "ef" * 8, "ef" * 8), HOME, kinds.READ, "ef" * 8, f"{URA_SYSTEM}#90000101"),
+        (Trace("ab" * 16, "cd" * 8, "ef" * 8, "ef" * 8), HOME, kinds.TOKEN_REQUEST, "ef" * 8, f"{CLIENT_ID_SYSTEM}#ura:90000101"),
+        (Trace("ab" * 16, "cd" * 8, "ef" * 8, "ef" * 8), HOSPITAL, kinds.TOKEN_REQUEST, "ef" * 8, None),
+    ],
+)
+def test_an_action_names_what_called_it_and_who_when_that_is_another(
+    trace: Trace, observer: str, kind: EventType, parent: str | None, foreign: str | None
+) -> None:
+    hospital, server = (System((URA_SYSTEM, URA[each]), each, "127.0.0.1") for each in (HOSPITAL, observer))
+    query = b"grant_type=client_credentials" if kind is kinds.TOKEN_REQUEST else None
+    record = Record(kind, trace, hospital, server, server, client_id="ura:90000101", query=query)
+    found = exported(record.to_events(datetime.fromisoformat("2026-03-01T10:00:00+00:00"))[0])
+    assert (found.get("parent_span_id"), found.get("foreign_operation", {}).get("entity")) == (parent, foreign)
+
+
+def test_a_parent_that_is_no_span_is_left_out() -> None:
+    over = [{"url": "https://vendor.example/parent-span-id", "valueString": CLIENT}]
+    assert "parent_span_id" not in exported(event(HOME, extension=over))
 
 
 def test_what_an_event_does_not_say_is_left_out() -> None:
@@ -206,10 +234,12 @@ async def test_a_collector_gets_otlp(logbook: Logbook) -> None:
     )
     (spans,) = answer.json()["resourceSpans"]
     (span,) = spans["scopeSpans"][0]["spans"]
-    assert (span["traceId"], span["spanId"], span["name"]) == ("ab" * 16, "cd" * 8, "R")
+    assert (span["traceId"], span["spanId"], span["parentSpanId"], span["name"]) == ("ab" * 16, "cd" * 8, "ef" * 8, "R")
     assert span["startTimeUnixNano"] == "1772359200123000000"
     attributes = {each["key"]: each["value"] for each in span["attributes"]}
     assert attributes["dpl.core.data_subject_id_type"] == {"stringValue": "BSN"}
+    foreign = attributes["dpl.core.foreign_operation"]["kvlistValue"]["values"]
+    assert [each["key"] for each in foreign] == ["trace_id", "span_id", "entity"]
     user = attributes["dpl.nen7513.users"]["arrayValue"]["values"][2]["kvlistValue"]["values"]
     assert {"key": "userIsRequestor", "value": {"boolValue": True}} in user
     assert attributes["dpl.nen7513.controles"]["kvlistValue"]["values"][0] == {"key": "seq", "value": {"intValue": "0"}}

@@ -100,11 +100,21 @@ def test_any_text_is_indexed_within_its_column(system: str, value: str) -> None:
     assert "\x00" not in json.dumps(columns, ensure_ascii=False)
 
 
+def plan(logbook: Logbook, query: store.Query) -> list[str]:
+    statement = store.matching(query).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+    rows = logbook.database(lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all())
+    return [row[-1] for row in rows]
+
+
+EVERYTHING = {"source": ["client-1"], "observer": ["urn:x|1"], "agent": ["1"], "organization": ["urn:x|1"], "trace_id": ["1"]}
+
+
+async def test_a_search_by_trace_is_answered_from_the_index_of_traces(logbook: Logbook) -> None:
+    steps = plan(logbook, store.Query(EVERYTHING, None, "2020", "2030", "2020", "2030", (frozenset({"x"}),), 99))
+    assert steps[0] == "SEARCH event USING INDEX ix_event_trace_id (trace_id=?)", steps
+
+
 async def test_a_search_by_client_is_answered_from_the_index_of_clients(logbook: Logbook) -> None:
     """Whatever else is asked: the events of one party are nearly the whole log, those of a client are few."""
-    own = {"source": ["client-1"], "observer": ["urn:x|1"], "agent": ["1"], "organization": ["urn:x|1"], "trace_id": ["1"]}
-    query = store.Query(own, "token", "2020", "2030", "2020", "2030", (frozenset({"x"}),), 99)
-    statement = store.matching(query).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    plan = logbook.database(lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all())
-    steps = [row[-1] for row in plan]
+    steps = plan(logbook, store.Query(EVERYTHING, "token", "2020", "2030", "2020", "2030", (frozenset({"x"}),), 99))
     assert [step.split(" USING ")[0] for step in steps] == ["SEARCH subject", "SEARCH event"], steps

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 
 from proeftuin.identifiers import URA_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
 from proeftuin.overview import checking, html, pdf
+from proeftuin.reasons import CATALOGUE
 from proeftuin.transparency import merkle
 from tests.unit.services.logging.logbook import CLIENT, HOME, HOSPITAL, OTHER, URA, Logbook, client_entity, event, refused
 
@@ -296,3 +297,12 @@ async def test_a_bundle_of_many_entries_fits_on_the_pages(logbook: Logbook) -> N
     answer = await get(logbook, _format="pdf")
     (line,) = pdf.proof(answer.content)["lines"]
     assert (len(line["rows"]), line["times"]) == (300, 300)
+
+
+@pytest.mark.parametrize("reason", sorted(CATALOGUE))
+async def test_a_client_reads_of_each_reason_in_words(logbook: Logbook, reason: str) -> None:
+    told = {"detail": [{"type": "reason", "valueString": reason}]}
+    await logbook.post(event(HOME, CLIENT, outcome="8", entity=[client_entity(CLIENT), told]))
+    (row,) = csv.DictReader(io.StringIO((await get(logbook, "text/csv")).text.lstrip("\ufeff")))
+    assert row["Wat"].startswith("Geweigerd: ")
+    assert reason not in row["Wat"]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from services.logging import erasure
 from tests.unit.services.logging.logbook import CLIENT, HOME, OTHER, REGISTER, Logbook, check_row, event, ids, refused
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +66,21 @@ async def _erased_and_verified(logbook: Logbook) -> None:
     overview = (await logbook.inspect()).json()
     assert overview["rows"] == []
     assert (await erase(logbook, before=moment)).json()["erased"] == 0
+
+
+async def test_an_erasure_that_fails_is_not_told_of(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    logbook = Logbook(tmp_path, database_url)
+    async with logbook.running(logbook.app):
+        await aged(logbook)
+        before = (await logbook.checkpoint()).size
+        with monkeypatch.context() as patched:
+            patched.setattr(erasure, "erase", lambda *_: 1 / 0)
+            assert (await erase(logbook, before="2020-01-01")).status_code == 500
+        assert (await logbook.checkpoint()).size == before
+        assert CLIENT in stored(logbook)
+        await logbook.post(event())  # the log goes on
+        assert (await erase(logbook, before=f"{logbook.clock.now().year - 5}-01-01")).json()["erased"] == 3
+        assert logbook.report(key(logbook)).ok
 
 
 async def test_what_is_younger_than_five_years_stays(logbook: Logbook) -> None:
