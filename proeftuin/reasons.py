@@ -251,14 +251,18 @@ PKCE = Reason(
     "pkce", 400, "invalid_grant", "security", "Send the code_verifier whose S256 challenge began this authorization (RFC 7636)."
 )
 CODE_INVALID = Reason(
-    "code_invalid", 400, "invalid_grant", "expired", "Begin the authorization again; a code lives for a minute, for one client."
+    "code_invalid",
+    400,
+    "invalid_grant",
+    "expired",
+    "Begin the authorization again, or ask for a new offer; a code is short-lived, and for one client.",
 )
 CODE_REPLAYED = Reason(
     "code_replayed",
     400,
     "invalid_grant",
     "duplicate",
-    "A code serves once; what was given on it was revoked. Begin the authorization again.",
+    "A code serves once. Begin the authorization again, or ask for a new offer.",
 )
 RESPONSE_TYPE = Reason(
     "response_type",

@@ -35,11 +35,8 @@ class Jws:
         return str(self.header.get("kid", ""))
 
 
-def read(raw: object, types: tuple[str, ...] = ("JWT",), *, brings_key: bool = False) -> Jws:
-    """Read a compact JWS whose `typ` is one of `types`; raises ValueError, which says what is wrong.
-
-    `brings_key`: the header may have a `jwk`, of which the caller decides whether it is the one expected.
-    """
+def read(raw: object, types: tuple[str, ...] = ("JWT",)) -> Jws:
+    """Read a compact JWS whose `typ` is one of `types`; raises ValueError, which says what is wrong."""
     if not isinstance(raw, str) or len(raw) > MAX_LENGTH:
         raise ValueError(f"it is no JWT of at most {MAX_LENGTH} characters")
     try:
@@ -51,7 +48,7 @@ def read(raw: object, types: tuple[str, ...] = ("JWT",), *, brings_key: bool = F
         raise ValueError(f"alg is one of {', '.join(ALGORITHMS)}")
     if str(header.get("typ")).lower() not in {each.lower() for each in types}:
         raise ValueError(f"typ is {' or '.join(types)}")
-    if found := (_REFERRING - {"jwk"} if brings_key else _REFERRING) & header.keys():
+    if found := _REFERRING & header.keys():
         raise ValueError(f"header {', '.join(sorted(found))} is not taken")
     try:
         claims = parse_object(decoded["payload"], depth=MAX_DEPTH)

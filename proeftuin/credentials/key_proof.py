@@ -1,12 +1,10 @@
 """The proof that a wallet has the key of the DID to which a credential is to be issued: `jwt` of OpenID4VCI 1.0, appendix F.1."""
 
 from datetime import datetime
-from typing import Any
 
 from proeftuin.clock import Clock
 from proeftuin.credentials import jose
-from proeftuin.credentials.dids import Resolver, did_of, document_of_key
-from proeftuin.credentials.jose import Jws, PublicKey
+from proeftuin.credentials.dids import Resolver, did_of
 from proeftuin.reasons import KEY_PROOF, KEY_PROOF_NONCE, UPSTREAM, Refused
 from proeftuin.tokens.dpop import NONCE_LIFETIME, Nonces
 from proeftuin.tokens.keys import SigningKeys
@@ -30,7 +28,7 @@ async def verify(
     Raises Refused: KEY_PROOF or KEY_PROOF_NONCE; DID_UNRESOLVABLE (as invalid_proof); UPSTREAM when the host of the DID is silent.
     """
     try:
-        proof = jose.read(raw, (MEDIA_TYPE,), brings_key=True)
+        proof = jose.read(raw, (MEDIA_TYPE,))
     except ValueError as error:
         raise Refused(KEY_PROOF, f"the key proof: {error}") from error
     claims = proof.claims
@@ -46,27 +44,13 @@ async def verify(
         raise Refused(KEY_PROOF, "nonce is missing")
     if len(nonce) > _MAX_NONCE or not nonces.holds(nonce, now):
         raise Refused(KEY_PROOF_NONCE, "the nonce is not one of this issuer, or too old")
+    if did_of(proof.kid) != did or "x5c" in proof.header:
+        raise Refused(KEY_PROOF, "the header names, by kid alone, a key of the DID that the credential is offered to")
     try:
-        jose.verify(proof, await _key(proof, did, resolver))
+        jose.verify(proof, await resolver.key(proof, did))
     except ValueError as error:
         raise Refused(KEY_PROOF, f"the key proof: {error}") from error
     except Refused as refused:
         refused.oauth = refused.oauth if refused.reason is UPSTREAM else KEY_PROOF.oauth
         raise
     return nonce
-
-
-async def _key(proof: Jws, did: str, resolver: Resolver) -> PublicKey:
-    """The one key that the header names, by `kid` (a DID URL) or `jwk`; it is a key of `did` or it is refused."""
-    named: dict[str, Any] = {name: proof.header[name] for name in ("kid", "jwk", "x5c") if name in proof.header}
-    if "jwk" in named and len(named) == 1:
-        key = jose.public_key(named["jwk"])
-        document = await resolver.document(did) if did.startswith("did:web:") else document_of_key(did)
-        if key not in document.keys.values():
-            raise ValueError("the jwk is no key of the DID to which the credential is offered")
-        return key
-    if "kid" not in named or len(named) != 1:
-        raise ValueError("the header has one of kid (a DID URL) and jwk")
-    if did_of(proof.kid) != did:
-        raise ValueError("the kid is of another DID than the credential is offered to")
-    return await resolver.key(proof, did)

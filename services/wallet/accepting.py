@@ -3,8 +3,6 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
-
 from proeftuin.access.admission import Admission
 from proeftuin.audit import interactions
 from proeftuin.audit.calling import About
@@ -34,10 +32,9 @@ async def accept(admission: Admission, wallet: Wallet, asked: dict[str, Any]) ->
     if any(not isinstance(value, _MEMBERS.get(name, ())) for name, value in asked.items()) or len(asked.keys() - {"tx_code"}) != 1:
         raise Refused(INVALID_REQUEST, "send credential_offer or credential_offer_uri, and tx_code where the offer asks one")
     try:
-        received = await _Issuer(wallet, admission).fetch(asked)
+        return await _Issuer(wallet, admission).fetch(asked)
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # documents of another: whatever shape they have
         raise Refused(OFFER_MALFORMED, f"the offer or the metadata of its issuer cannot be read: {str(error)[:120]}") from error
-    return received
 
 
 class _Issuer:
@@ -57,12 +54,12 @@ class _Issuer:
             raise Refused(INVALID_REQUEST, f"this offer {'needs a' if 'tx_code' in grant else 'has no'} tx_code")
         metadata = await self._document(ISSUER_METADATA, identifier, "credential_issuer")
         servers = metadata.get("authorization_servers") or [identifier]
-        server = grant.get("authorization_server") if len(servers) > 1 else servers[0]
+        server = grant.get("authorization_server", servers[0])
         if server not in servers:
             raise ValueError("authorization_server is none of the issuer's")
-        supported = {kind: metadata["credential_configurations_supported"][kind] for kind in kinds}
-        if any(each["format"] != openid4vci.FORMAT for each in supported.values()):
-            raise ValueError(f"this wallet takes credentials of format {openid4vci.FORMAT}")
+        wanted = {kind: _types(metadata["credential_configurations_supported"][kind]) for kind in kinds}
+        door = _endpoint(metadata, "credential_endpoint", identifier)
+        nonces = _endpoint(metadata, "nonce_endpoint", identifier) if "nonce_endpoint" in metadata else None
         self._admission.record.details |= {"credential_issuer": identifier[:200], "types": " ".join(kinds)[:300]}
         form = {
             "grant_type": openid4vci.GRANT_TYPE, "pre-authorized_code": grant["pre-authorized_code"],
@@ -70,32 +67,24 @@ class _Issuer:
         } | ({"tx_code": asked["tx_code"]} if "tx_code" in asked else {})  # fmt: skip
         endpoint = _endpoint(await self._document(SERVER_METADATA, server, "issuer"), "token_endpoint", server)
         token = str((await self._call("POST", endpoint, TOKEN_REQUEST, form=form))["access_token"])
-        received: list[tuple[Credential, str]] = []
-        try:
-            for kind, supports in supported.items():
-                raw = await self._credential(metadata, kind, token)
-                found = await self._wallet.verified(raw)
-                if set(found.types) != set(supports["credential_definition"]["type"]):
-                    raise Refused(CREDENTIAL_NOT_GIVEN, f"a {found.type[:60]} came for the {kind[:60]} that was offered")
-                received.append((found, raw))
-        except Exception:
-            await self._wallet.tenant.database.write(_hold, received)
-            raise
-        self._admission.record.details["credential"] = " ".join(found.id[-36:] for found, _ in received)
-        await self._admission.write(_hold, received)
-        return [found for found, _ in received]
+        received: list[Credential] = []
+        for kind, types in wanted.items():
+            proof = await self._proof(identifier, nonces)
+            content = {"credential_configuration_id": kind, "proofs": {"jwt": [proof]}}
+            answer = await self._call("POST", door, ISSUANCE, content=content, token=token)
+            raw = str(answer["credentials"][0]["credential"])
+            found = await self._wallet.verified(raw)
+            if set(found.types) != types:
+                raise Refused(CREDENTIAL_NOT_GIVEN, f"a {found.type[:60]} came for the {kind[:60]} that was offered")
+            await self._wallet.tenant.database.write(store.hold, found, raw)  # at once: the issuer gives it no second time
+            received.append(found)
+            self._admission.record.details["credential"] = " ".join(each.id[-36:] for each in received)
+        return received
 
-    async def _credential(self, metadata: dict[str, Any], kind: str, token: str) -> str:
-        wallet, identifier = self._wallet, metadata["credential_issuer"]
-        nonce = None
-        if "nonce_endpoint" in metadata:
-            nonce = (await self._call("POST", _endpoint(metadata, "nonce_endpoint", identifier)))["c_nonce"]
-        client_id = wallet.tenant.party.client_id
-        proof = key_proof.make(wallet.keys, wallet.did, identifier, nonce, client_id, wallet.tenant.clock)
-        content = {"credential_configuration_id": kind, "proofs": {"jwt": [proof]}}
-        endpoint = _endpoint(metadata, "credential_endpoint", identifier)
-        answer = await self._call("POST", endpoint, ISSUANCE, content=content, token=token)
-        return str(answer["credentials"][0]["credential"])
+    async def _proof(self, identifier: str, nonces: str | None) -> str:
+        wallet = self._wallet
+        nonce = (await self._call("POST", nonces))["c_nonce"] if nonces else None
+        return key_proof.make(wallet.keys, wallet.did, identifier, nonce, wallet.tenant.party.client_id, wallet.tenant.clock)
 
     async def _referred(self, uri: str) -> dict[str, Any]:
         """The offer by reference: whoever invokes a wallet chooses this address, so only one that can be of an offer is asked."""
@@ -120,11 +109,18 @@ class _Issuer:
             raise Refused(UPSTREAM, "the issuer of the offer does not answer") from error
         if len(answer.body) > _MAX_DOCUMENT:
             raise ValueError("an answer of the issuer is too large")
-        if answer.status >= 300:
+        if answer.status not in (200, 201):  # 202: later (§9), which this wallet does not wait for
             code = answer.headers.get("X-Reason", "")
             told = code if code in CATALOGUE else f"status {answer.status}"
             raise Refused(CREDENTIAL_NOT_GIVEN, f"the issuer answered {told}")
         return parse_object(answer.body)
+
+
+def _types(configuration: dict[str, Any]) -> set[str]:
+    """Return the types of the credential that a configuration is of (appendix A.1.1.2)."""
+    if configuration["format"] != openid4vci.FORMAT:
+        raise ValueError(f"this wallet takes credentials of format {openid4vci.FORMAT}")
+    return set(configuration["credential_definition"]["type"])
 
 
 def _endpoint(document: dict[str, Any], name: str, identifier: str) -> str:
@@ -133,8 +129,3 @@ def _endpoint(document: dict[str, Any], name: str, identifier: str) -> str:
     if urlsplit(url)[:2] != urlsplit(identifier)[:2]:
         raise ValueError(f"{name} is at another host than {identifier[:100]}")
     return str(url)
-
-
-def _hold(connection: sa.Connection, received: list[tuple[Credential, str]]) -> None:
-    for found, raw in received:
-        store.hold(connection, found, raw)

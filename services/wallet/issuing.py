@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from proeftuin.access.admission import Admission
 from proeftuin.access.possession import serve_once
 from proeftuin.clock import instant
@@ -23,6 +25,7 @@ from proeftuin.reasons import (
     ISSUANCE_NOT_ALLOWED,
     KEY_PROOF,
     KEY_PROOF_NONCE,
+    TX_CODE,
     UNKNOWN_CLIENT,
     UNSUPPORTED_GRANT_TYPE,
     Refused,
@@ -78,12 +81,11 @@ class Issuer:
         }  # fmt: skip
 
     def server_metadata(self) -> dict[str, Any]:
-        """Return the authorization server metadata (RFC 8414 §2, §12.3)."""
+        """Return the authorization server metadata (RFC 8414 §2, §12.3); without response types, for there are none (§12.2.4)."""
         return {
-            "issuer": self.identifier, "token_endpoint": f"{self.identifier}/token", "response_types_supported": [],
-            "grant_types_supported": [openid4vci.GRANT_TYPE], "scopes_supported": list(self.configurations()),
-            "token_endpoint_auth_methods_supported": ["tls_client_auth"], "tls_client_certificate_bound_access_tokens": True,
-            "pre-authorized_grant_anonymous_access_supported": False,
+            "issuer": self.identifier, "token_endpoint": f"{self.identifier}/token",
+            "grant_types_supported": [openid4vci.GRANT_TYPE], "token_endpoint_auth_methods_supported": ["tls_client_auth"],
+            "tls_client_certificate_bound_access_tokens": True, "pre-authorized_grant_anonymous_access_supported": False,
         }  # fmt: skip
 
     # --- offers
@@ -163,18 +165,21 @@ class Issuer:
             raise
         if ("tx_code" in form) != offer.with_tx_code:
             raise Refused(INVALID_REQUEST, f"this offer {'needs a' if offer.with_tx_code else 'has no'} tx_code")
-        right = not offer.with_tx_code or self.codes.is_tx_code(form["tx_code"], offer.id)
-        fault = await tenant.database.write(offers.take, offer, right)
-        if fault is not None:
-            raise fault
+        if offer.with_tx_code and not self.codes.is_tx_code(form["tx_code"], offer.id):
+            await tenant.database.write(offers.attempt, offer, right=False)
+            raise Refused(TX_CODE, "the transaction code is another")
         grant = Grant(
             client_id, self.identifier, frozenset(offer.credentials), Confirmation(CERTIFICATE, admission.peer.thumbprint),
             TOKEN_LIFETIME, claims={OFFER: offer.id},
         )  # fmt: skip
-        given = issue(self.keys, self.identifier, grant, tenant.clock)
-        admission.record.token = given.policy
-        scope = " ".join(sorted(grant.scopes))
-        admission.record.details |= {"grant_type": openid4vci.GRANT_TYPE, "scope": scope}
+        given, scope = issue(self.keys, self.identifier, grant, tenant.clock), " ".join(sorted(grant.scopes))
+
+        def take(connection: sa.Connection) -> None:
+            offers.attempt(connection, offer, right=True)
+            admission.record.token = given.policy
+            admission.record.details |= {"grant_type": openid4vci.GRANT_TYPE, "scope": scope}
+
+        await admission.write(take)
         return {"access_token": given.raw, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME, "scope": scope}
 
     def nonce(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from proeftuin.reasons import CODE_INVALID, CODE_REPLAYED, OFFER_SPENT, PARTY_MISMATCH, TX_CODE, Refused
+from proeftuin.reasons import CODE_INVALID, CODE_REPLAYED, OFFER_SPENT, PARTY_MISMATCH, Refused
 from services.wallet.store import metadata
 
 LIFETIME = 600  # seconds in which an offer is taken
@@ -114,16 +114,15 @@ def find(connection: sa.Connection, offer: str, client_id: str, now: datetime) -
     return Offer(row.id, row.client_id, credentials, row.with_tx_code, row.expires_at)
 
 
-def take(connection: sa.Connection, offer: Offer, right: bool) -> Refused | None:
-    """Take an offer, once: a try with a wrong transaction code (`right` false) counts. Returns why not, so that the try is kept.
+def attempt(connection: sa.Connection, offer: Offer, *, right: bool) -> None:
+    """Take an offer, once; or, where the transaction code was another (`right` false), count that. Raises Refused(CODE_REPLAYED).
 
     One statement looks and changes, so that of two at once one wins, and no more than TRIES are tried.
     """
     open_ = (offers.c.id == offer.id, offers.c.taken.is_(False), offers.c.tries < TRIES)
     tried = connection.execute(offers.update().where(*open_).values(tries=offers.c.tries + 1, taken=right))
     if tried.rowcount != 1:
-        return Refused(CODE_REPLAYED, "the pre-authorized code served, or was tried too often, in the meantime")
-    return None if right else Refused(TX_CODE, "the transaction code is another")
+        raise Refused(CODE_REPLAYED, "the pre-authorized code served, or was tried too often, in the meantime")
 
 
 def asked(connection: sa.Connection, offer: str, kind: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Wallet:
         await admission.write(store.hold, found, raw)
         return found
 
-    async def verified(self, raw: object) -> Credential:
+    async def verified(self, raw: str) -> Credential:
         """Return a credential that was issued to this party, once it verifies; raises Refused with the check that fails."""
         found = credential.read(raw)
         if found.subject != self.did:

@@ -3,20 +3,24 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
 
+from proeftuin.audit import outbox
 from proeftuin.clock import SystemClock
 from proeftuin.credentials import credential, jose, key_proof, openid4vci
 from proeftuin.reasons import Refused
 from proeftuin.storage.database import Database
 from proeftuin.storage.migrations import upgrade
 from proeftuin.tokens.keys import SigningKeys, public_jwk
-from proeftuin.transport.client import Answer
+from proeftuin.transport.client import Answer, Unreachable
 from services.wallet import offers
 from tests.harness import BASE
 from tests.unit.services.wallet.test_wallet import HOSPITAL, JSON, REGISTER, VENDOR, Wallets
@@ -25,6 +29,7 @@ pytestmark = pytest.mark.anyio
 ISSUER = f"{BASE}/iam/{REGISTER}"
 KIND = "HealthcareProviderRoleTypeCredential"
 GRANT = openid4vci.GRANT_TYPE
+DESCRIPTION = re.compile(r"[ !#-\[\]-~]*")  # what RFC 6749 §5.2 lets an error_description hold
 
 
 class Flow:
@@ -86,9 +91,22 @@ def code_of(offer: Any) -> str:
     return str(offer["credential_offer"]["grants"][GRANT]["pre-authorized_code"])
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture
 async def flow(tmp_path: Path) -> AsyncIterator[Flow]:
     made = Wallets(tmp_path)
+    async with made.running(made.app):
+        yield Flow(made)
+
+
+@pytest.fixture(scope="module")
+async def kept(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Flow]:
+    """One running application for what is refused, after which nothing is held and nothing was given."""
+    made = Wallets(tmp_path_factory.mktemp("wallets"))
     async with made.running(made.app):
         yield Flow(made)
 
@@ -109,6 +127,7 @@ async def test_the_metadata_stands_where_the_path_rule_says_and_has_what_the_rul
     assert "X509Credential" not in own.json()["credential_configurations_supported"]  # that goes to no other party
     server = await flow.wallets.call("GET", f"/.well-known/oauth-authorization-server/iam/{REGISTER}", party=HOSPITAL)
     assert (server.json()["issuer"], server.json()["grant_types_supported"]) == (ISSUER, [GRANT])
+    assert [] not in server.json().values()  # RFC 8414 §3.2
     unknown = await flow.wallets.call("GET", "/.well-known/openid-credential-issuer/iam/nobody", party=HOSPITAL)
     assert unknown.headers["X-Reason"] == "not_found"
 
@@ -116,10 +135,11 @@ async def test_the_metadata_stands_where_the_path_rule_says_and_has_what_the_rul
 # --- from offer to wallet
 
 
-@pytest.mark.parametrize("form", ["credential_offer", "credential_offer_uri", "link"])
-async def test_an_offer_is_accepted_by_value_by_reference_and_by_link(flow: Flow, form: str) -> None:
+@pytest.mark.parametrize("form", ["credential_offer", "credential_offer_uri"])
+async def test_an_offer_is_accepted_by_value_and_by_reference(flow: Flow, form: str) -> None:
     offer = await flow.offer(KIND, "NutsUraCredential")
-    asked = openid4vci.read_link(offer["link"]) if form == "link" else {form: offer[form]}
+    asked = {form: offer[form]}
+    assert parse_qs(urlsplit(offer["link"]).query) == {"credential_offer_uri": [offer["credential_offer_uri"]]}
     await flow.wallets.logged()
     answer = await flow.accept(**asked)
     assert answer.status_code == 201, answer.text
@@ -137,7 +157,10 @@ async def test_codes_stand_in_no_event_and_in_no_database(flow: Flow) -> None:
     offer = await flow.offer(tx_code=True)
     await flow.token(code_of(offer), tx_code="x")
     await flow.accept(credential_offer_uri=offer["credential_offer_uri"], tx_code=offer["tx_code"])
-    told = json.dumps(await flow.wallets.logged())
+    events = await flow.wallets.logged()
+    queries = [base64.b64decode(each["query"]).decode() for event in events for each in event["entity"] if "query" in each]
+    assert any("pre-authorized_code=***&" in query and "tx_code=***" in query for query in queries)
+    told = json.dumps([events, queries])
     stored = b"".join(path.read_bytes() for path in flow.wallets.folder.glob("tenants/*/database.sqlite*"))
     assert offer["credential_offer_uri"].rpartition("/")[2] in told
     assert code_of(offer) not in told
@@ -185,10 +208,10 @@ async def test_a_transaction_code_is_tried_three_times_and_only_by_the_party_of_
         ("credential_shape", {"credentials": [{"type": KIND, "credentialSubject": {"id": "did:web:a"}}]}),
     ],
 )
-async def test_what_is_not_offered(flow: Flow, reason: str, changes: dict[str, Any]) -> None:
-    await flow.wallets.logged()
-    assert (await flow.offer(**changes))["reason"] == reason
-    (event,) = await flow.wallets.logged()
+async def test_what_is_not_offered(kept: Flow, reason: str, changes: dict[str, Any]) -> None:
+    await kept.wallets.logged()
+    assert (await kept.offer(**changes))["reason"] == reason
+    (event,) = await kept.wallets.logged()
     assert event["outcomeDesc"].startswith(f"{reason}:")
 
 
@@ -254,15 +277,16 @@ def token_with(**changes: Any) -> Callable[[Flow], Awaitable[httpx.Response]]:
         ("invalid_request", "invalid_request", token_with(**{"pre-authorized_code": None})),
         ("invalid_client", "unknown_client", token_with(client_id=None)),
         ("invalid_client", "unknown_client", token_with(client_id="90000102")),
-        ("unsupported_grant_type", "unsupported_grant_type", token_with(grant_type="client_credentials")),
+        ("unsupported_grant_type", "unsupported_grant_type", token_with(grant_type='"\\é')),
         ("unsupported_grant_type", "unsupported_grant_type", token_with(grant_type=None)),
     ],
 )
-async def test_no_token(flow: Flow, error: str, reason: str, ask: Callable[[Flow], Awaitable[httpx.Response]]) -> None:
-    answer = await ask(flow)
+async def test_no_token(kept: Flow, error: str, reason: str, ask: Callable[[Flow], Awaitable[httpx.Response]]) -> None:
+    answer = await ask(kept)
     assert (answer.json()["error"], answer.json()["reason"]) == (error, reason)
-    assert answer.status_code == (401 if error == "invalid_client" else 400)
-    event = (await flow.wallets.logged())[-1]
+    assert DESCRIPTION.fullmatch(answer.json()["error_description"])
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (401 if error == "invalid_client" else 400, "no-store")
+    event = (await kept.wallets.logged())[-1]
     assert (event["subtype"][0]["code"], event["outcomeDesc"].split(":")[0]) == ("ITI-71", reason)
 
 
@@ -284,9 +308,18 @@ async def signed_by_another(flow: Flow) -> str:
     )  # fmt: skip
 
 
-async def with_its_own_jwk(flow: Flow) -> str:
-    thief = SigningKeys(flow.wallets.folder / "thief", flow.wallets.clock)
-    return await flow.proof({"jwk": thief.jwks()["keys"][0]}, keys=thief)
+async def with_a_jwk(flow: Flow) -> str:
+    return await flow.proof({"jwk": flow.keys.jwks()["keys"][0]})
+
+
+async def with_a_chain_beside_the_kid(flow: Flow) -> str:
+    return await flow.proof({"kid": f"{flow.did}#{flow.keys.jwks()['keys'][0]['kid']}", "x5c": ["AA"]})
+
+
+async def with_a_shared_secret(flow: Flow) -> str:
+    claims = {"aud": ISSUER, "iat": int(flow.wallets.clock.now().timestamp()), "nonce": await flow.nonce()}
+    header = {"typ": key_proof.MEDIA_TYPE, "kid": f"{flow.did}#{flow.keys.jwks()['keys'][0]['kid']}"}
+    return jwt.encode(claims, "a secret of at least thirty-two bytes", "HS256", header)
 
 
 async def of_another_did(flow: Flow) -> str:
@@ -326,7 +359,9 @@ def body(**members: Any) -> Make:
     [
         ("invalid_proof", "did_unresolvable", of_another_key),
         ("invalid_proof", "key_proof", signed_by_another),
-        ("invalid_proof", "key_proof", with_its_own_jwk),
+        ("invalid_proof", "key_proof", with_a_jwk),
+        ("invalid_proof", "key_proof", with_a_chain_beside_the_kid),
+        ("invalid_proof", "key_proof", with_a_shared_secret),
         ("invalid_proof", "key_proof", of_another_did),
         ("invalid_proof", "key_proof", proven(aud=f"{BASE}/iam/{VENDOR}")),
         ("invalid_proof", "key_proof", proven(aud=[ISSUER, "https://else"])),
@@ -337,8 +372,6 @@ def body(**members: Any) -> Make:
         ("invalid_proof", "key_proof", proven(nonce=None)),
         ("invalid_proof", "key_proof", proven({"typ": "JWT", "kid": "x"})),
         ("invalid_proof", "key_proof", proven({})),
-        ("invalid_proof", "key_proof", proven({"jwk": {"kty": "oct", "k": "AA"}})),
-        ("invalid_proof", "key_proof", proven({"jwk": {"kty": "EC"}, "kid": "x"})),
         ("invalid_proof", "key_proof", proven({"x5c": ["AA"]})),
         ("invalid_nonce", "key_proof_nonce", proven(nonce="guess")),
         ("invalid_nonce", "key_proof_nonce", replayed_nonce),
@@ -354,20 +387,55 @@ def body(**members: Any) -> Make:
         ("invalid_credential_request", "credential_request", body(credential_identifier="x")),
         ("invalid_encryption_parameters", "credential_request", body(credential_response_encryption={})),
         ("unknown_credential_configuration", "credential_unknown", body(credential_configuration_id="X509Credential")),
+        ("unknown_credential_configuration", "credential_unknown", body(credential_configuration_id='"\\é\n\ud800')),
         ("insufficient_scope", "insufficient_scope", body(credential_configuration_id="NutsUraCredential")),
     ],
 )
-async def test_no_credential(flow: Flow, error: str, reason: str, make: Make) -> None:
-    made = await make(flow)
-    token = await flow.access()
-    before = (await flow.wallets.send("GET", REGISTER, "issuer/vc")).json()
-    answer = await (flow.credential(token, "x", **made) if isinstance(made, dict) else flow.credential(token, made))
+async def test_no_credential(kept: Flow, error: str, reason: str, make: Make) -> None:
+    made = await make(kept)
+    token = await kept.access()
+    before = (await kept.wallets.send("GET", REGISTER, "issuer/vc")).json()
+    answer = await (kept.credential(token, "x", **made) if isinstance(made, dict) else kept.credential(token, made))
     assert (answer.json()["error"], answer.json()["reason"]) == (error, reason), answer.text
-    assert answer.status_code == (403 if error == "insufficient_scope" else 400)
-    assert (await flow.wallets.send("GET", REGISTER, "issuer/vc")).json() == before
-    event = (await flow.wallets.logged())[-1]
+    assert DESCRIPTION.fullmatch(answer.json()["error_description"])
+    status = 403 if error == "insufficient_scope" else 400
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "no-store")
+    assert (await kept.wallets.send("GET", REGISTER, "issuer/vc")).json() == before
+    event = (await kept.wallets.logged())[-1]
     assert (event["subtype"][0]["code"], event["outcomeDesc"].split(":")[0]) == ("issue-credential", reason)
-    assert (await flow.credential(token, await flow.proof())).status_code == 200  # what was refused spent nothing
+    given = await kept.credential(token, await kept.proof())  # what was refused spent nothing
+    assert (given.status_code, given.headers["Cache-Control"]) == (200, "no-store")
+
+
+async def test_a_did_whose_host_is_silent_is_told_so_and_spends_nothing(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, client = await flow.access(), flow.wallets.app.state.service.tenants[REGISTER].client
+
+    async def silent(*_: Any, **__: Any) -> Answer:
+        raise Unreachable("GET")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "request", silent)
+        answer = await flow.credential(token, await flow.proof())
+    assert (answer.status_code, answer.json()["error"], answer.json()["reason"]) == (503, "temporarily_unavailable", "upstream")
+    assert (await flow.credential(token, await flow.proof())).status_code == 200
+
+
+async def test_what_cannot_be_logged_is_not_done(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a kill leaves a code, or a credential, either to be given still or given with its event."""
+
+    def unstorable(*_: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+    code, proof = await flow.code(), await flow.proof()
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "store", unstorable)
+        assert (await flow.token(code)).status_code == 500
+    token = (await flow.token(code)).json()["access_token"]
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "store", unstorable)
+        assert (await flow.credential(token, proof)).status_code == 500
+    assert (await flow.wallets.send("GET", REGISTER, "issuer/vc")).json() == []
+    assert (await flow.credential(token, await flow.proof())).status_code == 200
 
 
 async def test_the_credential_endpoint_takes_its_own_tokens_with_their_certificate(flow: Flow) -> None:
@@ -394,19 +462,15 @@ async def test_an_offer_by_reference_is_for_its_party(flow: Flow) -> None:
     assert (await flow.wallets.call("GET", f"{path}0", party=HOSPITAL)).headers["X-Reason"] == "code_invalid"
 
 
-async def test_a_jwk_that_the_did_document_lists_proves_as_its_kid_does(flow: Flow) -> None:
-    jwk = flow.keys.jwks()["keys"][0]
-    answer = await flow.credential(await flow.access(), await flow.proof({"jwk": jwk}))
-    assert credential.read(answer.json()["credentials"][0]["credential"]).subject == flow.did
+async def test_a_did_jwk_gets_each_credential_of_an_offer_once(flow: Flow) -> None:
     key = flow.keys._private[-1][1]
     encoded = base64.urlsafe_b64encode(json.dumps(public_jwk(key.public_key())).encode()).rstrip(b"=").decode()
     subject = {"id": f"did:jwk:{encoded}", "roleCodeNL": "V4"}
     offer = await flow.offer(credentials=[{"type": KIND, "credentialSubject": subject}])
     token = (await flow.token(code_of(offer))).json()["access_token"]
-    for header in ({"jwk": jwk}, {"kid": f"did:jwk:{encoded}#0"}):
-        answer = await flow.credential(token, await flow.proof(header))
-        assert answer.json().get("reason", "offer_spent") == "offer_spent"
-    assert answer.json()["error"] == "credential_request_denied"
+    first, second = [await flow.credential(token, await flow.proof({"kid": f"did:jwk:{encoded}#0"})) for _ in range(2)]
+    assert credential.read(first.json()["credentials"][0]["credential"]).subject == subject["id"]
+    assert (second.json()["error"], second.json()["reason"]) == ("credential_request_denied", "offer_spent")
 
 
 # --- two at once
@@ -433,18 +497,18 @@ async def test_of_many_at_once_one_takes_and_no_more_than_three_try(database_url
     now = SystemClock().now()
     offer = offers.new("90000101", {KIND: {"type": KIND}}, not right, now)
     await database.write(offers.add, offer, now)
-    faults = await asyncio.gather(*(database.write(offers.take, offer, right) for _ in range(8)))
-    codes = sorted("taken" if each is None else each.reason.code for each in faults)
-    assert codes == (["code_replayed"] * 7 + ["taken"] if right else ["code_replayed"] * 5 + ["tx_code"] * 3)
 
-    async def give() -> str:
+    async def outcome(done: Awaitable[None]) -> str:
         try:
-            await database.write(offers.give, offer.id, KIND)
+            await done
         except Refused as refused:
             return refused.reason.code
-        return "given"
+        return "done"
 
-    assert sorted(await asyncio.gather(*(give() for _ in range(8)))) == ["given"] + ["offer_spent"] * 7
+    tried = await asyncio.gather(*(outcome(database.write(offers.attempt, offer, right=right)) for _ in range(8)))
+    assert sorted(tried) == (["code_replayed"] * 7 + ["done"] if right else ["code_replayed"] * 5 + ["done"] * 3)
+    given = await asyncio.gather(*(outcome(database.write(offers.give, offer.id, KIND)) for _ in range(8)))
+    assert sorted(given) == ["done"] + ["offer_spent"] * 7
     await database.close()
 
 
@@ -457,37 +521,48 @@ def member(where: str, **changes: Any) -> Tamper:
     return lambda url, document: document | changes if where in url else document
 
 
+METADATA, SERVER = "openid-credential-issuer", "oauth-authorization-server"
+
+
 @pytest.mark.parametrize(
-    ("reason", "tamper"),
+    ("spent", "reason", "tamper"),
     [
-        ("offer_malformed", member("openid-credential-issuer", credential_issuer="https://else")),
-        ("offer_malformed", member("openid-credential-issuer", credential_configurations_supported={})),
-        ("offer_malformed", member("openid-credential-issuer", credential_configurations_supported={KIND: {"format": "mso_mdoc"}})),
-        ("offer_malformed", member("openid-credential-issuer", credential_endpoint="https://else/credential")),
-        ("offer_malformed", member("openid-credential-issuer", nonce_endpoint=1)),
-        ("offer_malformed", member("oauth-authorization-server", issuer="https://else")),
-        ("offer_malformed", member("oauth-authorization-server", token_endpoint="http://localhost:8440/token")),
-        ("offer_malformed", lambda url, found: {} if url.endswith("/token") else found),
-        ("credential_not_given", member("/nonce", c_nonce="stale")),
-        ("credential_malformed", member("/credential", credentials=[{"credential": "x"}])),
-        ("offer_malformed", member("/credential", credentials=[])),
+        (False, "offer_malformed", member(METADATA, credential_issuer="https://else")),
+        (False, "offer_malformed", member(METADATA, credential_configurations_supported={})),
+        (False, "offer_malformed", member(METADATA, credential_configurations_supported={KIND: {"format": "mso_mdoc"}})),
+        (False, "offer_malformed", member(METADATA, credential_configurations_supported={KIND: {"format": "jwt_vc_json"}})),
+        (False, "offer_malformed", member(METADATA, credential_endpoint="https://else/credential")),
+        (False, "offer_malformed", member(METADATA, nonce_endpoint=1)),
+        (False, "offer_malformed", member(METADATA, authorization_servers=["http://localhost:8440/iam/cibg"])),
+        (False, "offer_malformed", member(SERVER, issuer="https://else")),
+        (False, "offer_malformed", member(SERVER, token_endpoint="http://localhost:8440/token")),
+        (True, "offer_malformed", lambda url, found: {} if url.endswith("/token") else found),
+        (True, "credential_not_given", member("/nonce", c_nonce="stale")),
+        (True, "credential_malformed", member("/credential", credentials=[{"credential": "x"}])),
+        (True, "offer_malformed", member("/credential", credentials=[])),
+        (True, "credential_not_given", lambda url, found: {"status": 202} if url.endswith("/credential") else found),
     ],
 )
-async def test_an_issuer_that_says_something_else_is_refused(flow: Flow, reason: str, tamper: Tamper) -> None:
-    client: Any = flow.wallets.app.state.service.tenants[HOSPITAL].client
-    plain = client.request
+async def test_an_issuer_that_says_something_else_is_refused(
+    kept: Flow, monkeypatch: pytest.MonkeyPatch, spent: bool, reason: str, tamper: Tamper
+) -> None:
+    client: Any = kept.wallets.app.state.service.tenants[HOSPITAL].client
+    plain, called = client.request, list[str]()
 
     async def request(method: str, url: str, **sent: Any) -> Answer:
+        called.append(url)
         answer = await plain(method, url, **sent)
         fine = answer.status == 200 and "/did.json" not in url and "/status/" not in url
-        body = json.dumps(tamper(url, json.loads(answer.body))).encode() if fine else answer.body
-        return Answer(answer.status, answer.headers, body)
+        document = tamper(url, json.loads(answer.body)) if fine else {}
+        return Answer(document.get("status", answer.status), answer.headers, json.dumps(document).encode() if fine else answer.body)
 
-    client.request = request
-    offer = await flow.offer()
-    answer = await flow.accept(credential_offer=offer["credential_offer"])
+    offer = await kept.offer()
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "request", request)
+        answer = await kept.accept(credential_offer=offer["credential_offer"])
     assert answer.json()["reason"] == reason, answer.text
-    assert (await flow.wallets.send("GET", HOSPITAL, "holder/vc")).json() == []
+    assert (await kept.wallets.send("GET", HOSPITAL, "holder/vc")).json() == []
+    assert (f"{ISSUER}/token" in called) is spent  # what can be seen before the code is spent is
 
 
 @pytest.mark.parametrize(
@@ -504,10 +579,16 @@ async def test_an_issuer_that_says_something_else_is_refused(flow: Flow, reason:
         ("credential_not_given", {"credential_offer_uri": f"{ISSUER}/offers/1"}),
     ],
 )
-async def test_what_is_no_offer(flow: Flow, reason: str, asked: dict[str, Any]) -> None:
-    await flow.wallets.logged()
-    assert (await flow.accept(**asked)).json()["reason"] == reason
-    assert any(event["outcomeDesc"].startswith(f"{reason}:") for event in await flow.wallets.logged())
+async def test_what_is_no_offer(kept: Flow, reason: str, asked: dict[str, Any]) -> None:
+    await kept.wallets.logged()
+    assert (await kept.accept(**asked)).json()["reason"] == reason
+    assert any(event["outcomeDesc"].startswith(f"{reason}:") for event in await kept.wallets.logged())
+
+
+async def test_an_offer_that_names_another_authorization_server_is_refused(kept: Flow) -> None:
+    offer = (await kept.offer())["credential_offer"]
+    offer["grants"][GRANT]["authorization_server"] = f"{BASE}/iam/{VENDOR}"
+    assert (await kept.accept(credential_offer=offer)).json()["reason"] == "offer_malformed"
 
 
 async def test_what_came_before_something_failed_stays(flow: Flow) -> None:
@@ -526,16 +607,3 @@ async def test_what_came_before_something_failed_stays(flow: Flow) -> None:
     offer = await flow.offer(KIND, "NutsUraCredential")
     assert (await flow.accept(credential_offer=offer["credential_offer"])).json()["reason"] == "credential_not_given"
     assert len((await flow.wallets.send("GET", HOSPITAL, "holder/vc")).json()) == 1
-
-
-@pytest.mark.parametrize(
-    "text", ["", "https://a?credential_offer=%7B%7D", "openid-credential-offer://", "openid-credential-offer://?credential_offer=x",
-             "openid-credential-offer://?credential_offer=%7B%7D&credential_offer_uri=https%3A%2F%2Fa"]
-)  # fmt: skip
-def test_what_is_no_link(text: str) -> None:
-    with pytest.raises(ValueError, match=r"link|Expecting"):
-        openid4vci.read_link(text)
-
-
-def test_a_link_by_value_has_the_offer() -> None:
-    assert openid4vci.read_link("openid-credential-offer://?credential_offer=%7B%22a%22%3A1%7D") == {"credential_offer": {"a": 1}}
