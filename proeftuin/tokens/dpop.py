@@ -79,7 +79,8 @@ def verify(raw: str, *, method: str, url: str, nonces: Nonces, now: datetime, ac
         raise Refused(DPOP_PROOF, "iat is missing, or no number")
     if nonce is not None and not (isinstance(nonce, str) and nonces.holds(nonce, now)):
         raise Refused(DPOP_NONCE, "the nonce is not one of this server, or too old")
-    if nonce is None and not abs(now.timestamp() - made) <= WINDOW:  # so, since JSON's NaN is greater than nothing
+    # so, since JSON has integers that are beyond a float, and its NaN is greater than nothing
+    if nonce is None and not abs(int(now.timestamp()) - made) <= WINDOW:
         raise Refused(DPOP_NONCE, f"iat is not within {WINDOW} seconds of this server's clock, and there is no nonce")
     return Proof(key, jti)
 

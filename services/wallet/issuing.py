@@ -100,7 +100,7 @@ class Issuer:
         if asked.keys() - _MEMBERS or not isinstance(client_id, str) or not isinstance(with_tx_code, bool):
             raise Refused(INVALID_REQUEST, "send client_id, credentials, and tx_code (true or false) or nothing more")
         if client_id not in self.clients:
-            raise Refused(UNKNOWN_CLIENT, f"{client_id[:60]} is no party of this network")
+            raise Refused(UNKNOWN_CLIENT, "client_id names no party of this network")
         if not isinstance(credentials, list) or not 0 < len(credentials) <= _MOST:
             raise Refused(INVALID_REQUEST, f"credentials is a list of 1 to {_MOST}")
         wanted = {}
@@ -149,12 +149,10 @@ class Issuer:
         PARTY_MISMATCH (as invalid_grant, RFC 6749 §5.2), which takes no try of the party itself.
         """
         if form.get("grant_type") != openid4vci.GRANT_TYPE:
-            raise Refused(UNSUPPORTED_GRANT_TYPE, f"grant_type {form.get('grant_type', '')[:60]!r} is not offered")
+            raise Refused(UNSUPPORTED_GRANT_TYPE, "this issuer takes pre-authorized codes and nothing else")
         tenant, client_id = self.wallet.tenant, admission.peer.client_id
         if form.get("client_id") != client_id:
-            raise Refused(
-                UNKNOWN_CLIENT, f"client_id is {form.get('client_id', 'absent')[:60]!r}, the certificate is of {client_id}"
-            )
+            raise Refused(UNKNOWN_CLIENT, f"client_id is absent or another's; the certificate is of {client_id}")
         if "pre-authorized_code" not in form:
             raise Refused(INVALID_REQUEST, "the form has no pre-authorized_code")
         code = form["pre-authorized_code"]
@@ -199,7 +197,7 @@ class Issuer:
             detail = "answers are encrypted by TLS alone"
             raise Refused(CREDENTIAL_REQUEST, detail, oauth="invalid_encryption_parameters")
         if kind not in self.configurations():
-            raise Refused(CREDENTIAL_UNKNOWN, f"there is no credential configuration {kind[:60]!r}")
+            raise Refused(CREDENTIAL_UNKNOWN, "there is no such credential configuration")
         if kind not in admission.token.grant.scopes:
             raise Refused(INSUFFICIENT_SCOPE, f"the offer of this token has no {kind}")
         match asked.get("proofs"):

@@ -368,7 +368,7 @@ def body(**members: Any) -> Make:
         ("invalid_proof", "key_proof", proven(iss="90000102")),
         ("invalid_proof", "key_proof", proven(iat=None)),
         ("invalid_proof", "key_proof", proven(iat=1)),
-        ("invalid_proof", "key_proof", proven(iat=True)),
+        ("invalid_proof", "key_proof", proven(iat=10**400)),
         ("invalid_proof", "key_proof", proven(nonce=None)),
         ("invalid_proof", "key_proof", proven({"typ": "JWT", "kid": "x"})),
         ("invalid_proof", "key_proof", proven({})),
