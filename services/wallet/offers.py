@@ -126,11 +126,11 @@ def attempt(connection: sa.Connection, offer: Offer, *, right: bool) -> None:
 
 
 def asked(connection: sa.Connection, offer: str, kind: str) -> dict[str, Any]:
-    """Return what is to be issued of this type, still to be given; raises Refused(OFFER_SPENT)."""
-    found = connection.execute(sa.select(offered).where(offered.c.offer == offer, offered.c.type == kind)).first()
-    if found is None or found.given:
-        raise Refused(OFFER_SPENT, f"the {kind} of this offer was given")
-    content: dict[str, Any] = json.loads(found.asked)
+    """Return what is to be issued of this type, given or not; raises Refused(OFFER_SPENT) when the offer is forgotten."""
+    found = connection.scalar(sa.select(offered.c.asked).where(offered.c.offer == offer, offered.c.type == kind))
+    if found is None:
+        raise Refused(OFFER_SPENT, "the offer is forgotten")
+    content: dict[str, Any] = json.loads(found)
     return content
 
 

@@ -460,6 +460,8 @@ async def test_an_offer_by_reference_is_for_its_party(flow: Flow) -> None:
     assert (await flow.wallets.call("GET", path, party=VENDOR)).headers["X-Reason"] == "party_mismatch"
     assert (await flow.wallets.call("GET", path, party=HOSPITAL)).json() == offer["credential_offer"]
     assert (await flow.wallets.call("GET", f"{path}0", party=HOSPITAL)).headers["X-Reason"] == "code_invalid"
+    assert (await flow.token(code_of(offer))).status_code == 200
+    assert (await flow.wallets.call("GET", path, party=HOSPITAL)).headers["X-Reason"] == "code_replayed"
 
 
 async def test_a_did_jwk_gets_each_credential_of_an_offer_once(flow: Flow) -> None:
@@ -522,6 +524,7 @@ def member(where: str, **changes: Any) -> Tamper:
 
 
 METADATA, SERVER = "openid-credential-issuer", "oauth-authorization-server"
+OTHER = {"format": "jwt_vc_json", "credential_definition": {"type": ["VerifiableCredential", "NutsUraCredential"]}}
 
 
 @pytest.mark.parametrize(
@@ -536,6 +539,7 @@ METADATA, SERVER = "openid-credential-issuer", "oauth-authorization-server"
         (False, "offer_malformed", member(METADATA, authorization_servers=["http://localhost:8440/iam/cibg"])),
         (False, "offer_malformed", member(SERVER, issuer="https://else")),
         (False, "offer_malformed", member(SERVER, token_endpoint="http://localhost:8440/token")),
+        (True, "credential_not_given", member(METADATA, credential_configurations_supported={KIND: OTHER})),
         (True, "offer_malformed", lambda url, found: {} if url.endswith("/token") else found),
         (True, "credential_not_given", member("/nonce", c_nonce="stale")),
         (True, "credential_malformed", member("/credential", credentials=[{"credential": "x"}])),
