@@ -589,9 +589,20 @@ async def test_what_is_no_offer(kept: Flow, reason: str, asked: dict[str, Any]) 
     assert any(event["outcomeDesc"].startswith(f"{reason}:") for event in await kept.wallets.logged())
 
 
-async def test_an_offer_that_names_another_authorization_server_is_refused(kept: Flow) -> None:
-    offer = (await kept.offer())["credential_offer"]
-    offer["grants"][GRANT]["authorization_server"] = f"{BASE}/iam/{VENDOR}"
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"credential_configuration_ids": []},
+        {"credential_configuration_ids": [KIND, KIND]},
+        {"credential_configuration_ids": KIND},
+        {"credential_configuration_ids": [{}]},
+        {"grants": {}},
+        {"grants": {GRANT: {}}},
+        {"grants": {GRANT: {"pre-authorized_code": "x", "authorization_server": f"{BASE}/iam/{VENDOR}"}}},
+    ],
+)
+async def test_an_offer_that_was_changed_on_its_way_is_refused(kept: Flow, changes: dict[str, Any]) -> None:
+    offer = (await kept.offer())["credential_offer"] | changes
     assert (await kept.accept(credential_offer=offer)).json()["reason"] == "offer_malformed"
 
 
