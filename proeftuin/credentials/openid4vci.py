@@ -6,6 +6,7 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 FORMAT = "jwt_vc_json"  # appendix A.1.1
 ISSUER_METADATA, SERVER_METADATA = "openid-credential-issuer", "oauth-authorization-server"
 SCHEME = "openid-credential-offer"
+MOST = 10  # credentials of one offer, as either end takes it
 
 
 def well_known(name: str, identifier: str) -> str:

@@ -55,7 +55,9 @@ class Nonces:
         return -1 <= age <= NONCE_LIFETIME and hmac.compare_digest(self._sign(given).encode(), nonce.encode())
 
     def _sign(self, given: bytes) -> str:
-        return base64.urlsafe_b64encode(given + hmac.digest(self._secret, given, "sha256")[:17]).decode()
+        return base64.urlsafe_b64encode(
+            given + hmac.digest(self._secret, given, "sha256")[:17]
+        ).decode()  # 33 bytes need no padding
 
 
 def verify(raw: str, *, method: str, url: str, nonces: Nonces, now: datetime, access_token: str | None = None) -> Proof:

@@ -18,7 +18,6 @@ from services.wallet import store
 from services.wallet.wallet import Wallet
 
 _MEMBERS: dict[str, type] = {"credential_offer": dict, "credential_offer_uri": str, "tx_code": str}
-_MOST = 10  # credentials of one offer
 _MAX_DOCUMENT = 1 << 18
 
 
@@ -48,8 +47,8 @@ class _Issuer:
         offer = asked.get("credential_offer") or await self._referred(asked["credential_offer_uri"])
         identifier, kinds = offer["credential_issuer"], offer["credential_configuration_ids"]
         grant = offer["grants"][openid4vci.GRANT_TYPE]
-        if not isinstance(kinds, list) or not 0 < len(kinds) == len(set(kinds)) <= _MOST:
-            raise ValueError(f"credential_configuration_ids has 1 to {_MOST} different ones")
+        if not isinstance(kinds, list) or not 0 < len(kinds) == len(set(kinds)) <= openid4vci.MOST:
+            raise ValueError(f"credential_configuration_ids has 1 to {openid4vci.MOST} different ones")
         if ("tx_code" in grant) != ("tx_code" in asked):
             raise Refused(INVALID_REQUEST, f"this offer {'needs a' if 'tx_code' in grant else 'has no'} tx_code")
         metadata = await self._document(ISSUER_METADATA, identifier, "credential_issuer")

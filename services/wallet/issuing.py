@@ -40,7 +40,6 @@ from services.wallet.wallet import Wallet
 TOKEN_LIFETIME = 300  # seconds
 OFFER = "credential_offer"  # claim of the access token: the id of the offer that it was given on
 _MEMBERS = {"client_id", "credentials", "tx_code"}
-_MOST = 10  # credentials in one offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +93,29 @@ class Issuer:
         """Offer `credentials` (each as the issuer's door takes it) to the party `client_id`, by value and by reference (§4.1).
 
         What cannot be issued is not offered. With `tx_code` true the answer has the code, which is sent another way than the offer.
-        Raises Refused: INVALID_REQUEST, UNKNOWN_CLIENT, ISSUANCE_NOT_ALLOWED or CREDENTIAL_SHAPE.
+        Raises Refused: INVALID_REQUEST, ISSUANCE_NOT_ALLOWED or CREDENTIAL_SHAPE.
         """
-        client_id, credentials, with_tx_code = asked.get("client_id"), asked.get("credentials"), asked.get("tx_code", False)
-        if asked.keys() - _MEMBERS or not isinstance(client_id, str) or not isinstance(with_tx_code, bool):
+        client_id, with_tx_code = asked.get("client_id"), asked.get("tx_code", False)
+        if asked.keys() - _MEMBERS or not isinstance(with_tx_code, bool):
             raise Refused(INVALID_REQUEST, "send client_id, credentials, and tx_code (true or false) or nothing more")
-        if client_id not in self.clients:
-            raise Refused(UNKNOWN_CLIENT, "client_id names no party of this network")
-        if not isinstance(credentials, list) or not 0 < len(credentials) <= _MOST:
-            raise Refused(INVALID_REQUEST, f"credentials is a list of 1 to {_MOST}")
+        if not isinstance(client_id, str) or client_id not in self.clients:
+            raise Refused(INVALID_REQUEST, "client_id names no party of this network")
+        wanted = self._wanted(asked.get("credentials"))
+        now = self.wallet.tenant.clock.now()
+        offer = offers.new(client_id, wanted, with_tx_code, now)
+        admission.record.details |= {"offer": offer.id, "to": client_id, "types": " ".join(wanted)}
+        await admission.write(offers.add, offer, now)
+        uri = f"{self.identifier}/offers/{offer.id}"
+        content = {
+            "credential_offer": self._content(offer), "credential_offer_uri": uri, "link": openid4vci.link(uri),
+            "expires_at": instant(now + timedelta(seconds=offers.LIFETIME)),
+        }  # fmt: skip
+        return content | ({"tx_code": self.codes.tx_code(offer.id)} if with_tx_code else {})
+
+    def _wanted(self, credentials: object) -> dict[str, dict[str, Any]]:
+        """Return what may be offered, by type; raises Refused as `offer` does."""
+        if not isinstance(credentials, list) or not 0 < len(credentials) <= openid4vci.MOST:
+            raise Refused(INVALID_REQUEST, f"credentials is a list of 1 to {openid4vci.MOST}")
         wanted = {}
         for each in credentials:
             if not isinstance(each, dict):
@@ -115,16 +128,7 @@ class Issuer:
             wanted[made.type] = each
         if len(wanted) != len(credentials):
             raise Refused(INVALID_REQUEST, "an offer has one credential of a type")
-        now = self.wallet.tenant.clock.now()
-        offer = offers.new(client_id, wanted, with_tx_code, now)
-        admission.record.details |= {"offer": offer.id, "to": client_id, "types": " ".join(wanted)}
-        await admission.write(offers.add, offer, now)
-        uri = f"{self.identifier}/offers/{offer.id}"
-        content = {
-            "credential_offer": self._content(offer), "credential_offer_uri": uri, "link": openid4vci.link(uri),
-            "expires_at": instant(now + timedelta(seconds=offers.LIFETIME)),
-        }  # fmt: skip
-        return content | ({"tx_code": self.codes.tx_code(offer.id)} if with_tx_code else {})
+        return wanted
 
     async def offered(self, admission: Admission, offer_id: str) -> dict[str, Any]:
         """Return the offer object to the party it is for (§4.1.3); raises Refused as `offers.find` does."""

@@ -107,7 +107,7 @@ def find(connection: sa.Connection, offer: str, client_id: str, now: datetime) -
         raise Refused(CODE_REPLAYED, "the pre-authorized code served before")
     if row.expires_at <= now.timestamp():
         raise Refused(CODE_INVALID, "the offer expired")
-    if row.with_tx_code and row.tries >= TRIES:
+    if row.tries >= TRIES:
         raise Refused(CODE_INVALID, f"the transaction code was wrong {TRIES} times")
     parts = connection.execute(sa.select(offered).where(offered.c.offer == offer).order_by(offered.c.type))
     credentials = {part.type: json.loads(part.asked) for part in parts}

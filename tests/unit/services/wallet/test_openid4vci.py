@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -192,7 +193,7 @@ async def test_a_transaction_code_is_tried_three_times_and_only_by_the_party_of_
 @pytest.mark.parametrize(
     ("reason", "changes"),
     [
-        ("unknown_client", {"client_id": "90000999"}),
+        ("invalid_request", {"client_id": "90000999"}),
         ("invalid_request", {"client_id": None}),
         ("invalid_request", {"tx_code": "123456"}),
         ("invalid_request", {"credentials": []}),
@@ -499,8 +500,9 @@ async def test_of_many_at_once_one_takes_and_no_more_than_three_try(database_url
     now = SystemClock().now()
     offer = offers.new("90000101", {KIND: {"type": KIND}}, not right, now)
     await database.write(offers.add, offer, now)
+    assert await database.read(offers.find, offer.id, offer.client_id, now) == offer
 
-    async def outcome(done: Awaitable[None]) -> str:
+    async def outcome(done: Awaitable[Any]) -> str:
         try:
             await done
         except Refused as refused:
@@ -511,6 +513,8 @@ async def test_of_many_at_once_one_takes_and_no_more_than_three_try(database_url
     assert sorted(tried) == (["code_replayed"] * 7 + ["done"] if right else ["code_replayed"] * 5 + ["done"] * 3)
     given = await asyncio.gather(*(outcome(database.write(offers.give, offer.id, KIND)) for _ in range(8)))
     assert sorted(given) == ["done"] + ["offer_spent"] * 7
+    await database.write(offers.add, offers.new("90000101", {KIND: {}}, False, now), now + timedelta(days=2))
+    assert await outcome(database.read(offers.asked, offer.id, KIND)) == "offer_spent"  # it is forgotten
     await database.close()
 
 
@@ -523,6 +527,10 @@ def member(where: str, **changes: Any) -> Tamper:
     return lambda url, document: document | changes if where in url else document
 
 
+def unsigned(found: dict[str, Any]) -> dict[str, Any]:
+    return {"credentials": [{"credential": found["credentials"][0]["credential"][:-8] + "AAAAAAAA"}]}
+
+
 METADATA, SERVER = "openid-credential-issuer", "oauth-authorization-server"
 OTHER = {"format": "jwt_vc_json", "credential_definition": {"type": ["VerifiableCredential", "NutsUraCredential"]}}
 
@@ -532,10 +540,11 @@ OTHER = {"format": "jwt_vc_json", "credential_definition": {"type": ["Verifiable
     [
         (False, "offer_malformed", member(METADATA, credential_issuer="https://else")),
         (False, "offer_malformed", member(METADATA, credential_configurations_supported={})),
-        (False, "offer_malformed", member(METADATA, credential_configurations_supported={KIND: {"format": "mso_mdoc"}})),
+        (False, "offer_malformed", member(METADATA, credential_configurations_supported={KIND: OTHER | {"format": "ldp_vc"}})),
         (False, "offer_malformed", member(METADATA, credential_configurations_supported={KIND: {"format": "jwt_vc_json"}})),
         (False, "offer_malformed", member(METADATA, credential_endpoint="https://else/credential")),
         (False, "offer_malformed", member(METADATA, nonce_endpoint=1)),
+        (False, "offer_malformed", member(METADATA, filling="x" * (1 << 18))),
         (False, "offer_malformed", member(METADATA, authorization_servers=["http://localhost:8440/iam/cibg"])),
         (False, "offer_malformed", member(SERVER, issuer="https://else")),
         (False, "offer_malformed", member(SERVER, token_endpoint="http://localhost:8440/token")),
@@ -543,6 +552,7 @@ OTHER = {"format": "jwt_vc_json", "credential_definition": {"type": ["Verifiable
         (True, "offer_malformed", lambda url, found: {} if url.endswith("/token") else found),
         (True, "credential_not_given", member("/nonce", c_nonce="stale")),
         (True, "credential_malformed", member("/credential", credentials=[{"credential": "x"}])),
+        (True, "credential_signature", lambda url, found: unsigned(found) if url.endswith("/credential") else found),
         (True, "offer_malformed", member("/credential", credentials=[])),
         (True, "credential_not_given", lambda url, found: {"status": 202} if url.endswith("/credential") else found),
     ],
