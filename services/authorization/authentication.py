@@ -61,7 +61,7 @@ async def _check_assertion(raw: str, client: Party, issuer: Issuer, clients: Cli
         named = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
         expires, jti = float(claims["exp"]), claims["jti"]
         begins = max(float(claims.get("nbf", 0)), float(claims.get("iat", 0)))
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Refused(CLIENT_ASSERTION, "the assertion is no JWT with the claims of RFC 7523 §3, or its signature fails") from error
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
         raise Refused(CLIENT_ASSERTION, "iss and sub must both be the client_id")
