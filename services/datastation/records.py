@@ -11,13 +11,14 @@ from proeftuin.fhir import repository
 from proeftuin.fhir.bundle import bsns_of
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
-from proeftuin.fhir.search import Pairs, Search, parse
+from proeftuin.fhir.search import Pairs, Search, described, parse
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.reasons import PARAMETER_UNKNOWN, PROFILE, SUBJECT_MISMATCH, Refused
 from services.datastation.source import CATEGORY
 
 TYPES = tuple(CATEGORY)
 _PATIENT_PARAMETERS = {"patient", "subject", "patient.identifier", "subject.identifier", "patient:identifier", "subject:identifier"}
+PARAMETERS = described(*TYPES, includes=False) | dict.fromkeys(sorted(_PATIENT_PARAMETERS), "the client of the token, or left out")
 
 
 def find_patient(connection: sa.Connection, bsn: str) -> str | None:

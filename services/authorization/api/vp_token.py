@@ -24,6 +24,7 @@ from services.authorization.profiles import ORGANIZATION, Profiles
 
 GRANT_TYPE = "vp_token-bearer"
 DID_METHODS = ["web", "jwk", "key", "x509"]
+_ASKED = {"scope": "the scope of a profile; required", "wallet_owner_type": "organization (absent) or service_provider"}
 _FORMATS = {
     "jwt_vp_json": {"alg_values_supported": list(jose.ALGORITHMS)},
     "jwt_vc_json": {"alg_values_supported": list(jose.ALGORITHMS)},
@@ -35,11 +36,11 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
     routes = guarded(oauth)
 
     @routes.get("/oauth2/{party}/presentation_definition")
-    @require()
+    @require(query=_ASKED)
     async def presentation_definition(admission: Admitted, party: str) -> Response:
-        """Parameters `scope` and `wallet_owner_type` (organization or service_provider; absent: organization)."""
-        asked = admission.request.query_params
-        if not asked.get("scope"):
+        """What is to be presented for a scope."""
+        asked = admission.query()
+        if "scope" not in asked:
             raise Refused(INVALID_REQUEST, "missing required parameters")
         found = profiles[party].definition(asked["scope"], asked.get("wallet_owner_type", ORGANIZATION))
         return json_response(found.raw, headers={"Cache-Control": "max-age=60"})
