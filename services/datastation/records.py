@@ -95,8 +95,11 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
         if resource["resourceType"] == "Patient":
             (bsn,) = bsns_of(resource)
             before = repository.read(connection, "Patient", resource["id"])
-            if find_patient(connection, bsn) not in (None, resource["id"]) or (before and bsns_of(before) != [bsn]):
-                raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.id", "the id that the client has in this source")])
+            element = f"Bundle.entry[{place}].resource.id"
+            if before and bsns_of(before) != [bsn]:
+                raise InvalidResource([_issue(element, "an id that no other client has: in this source it is of another BSN")])
+            if find_patient(connection, bsn) not in (None, resource["id"]):
+                raise InvalidResource([_issue(element, "the id under which this source has this BSN already: it is not this one")])
             stored.append(repository.put(connection, resource, now))
     people = {resource["id"] for resource in stored}
     for place, resource in enumerate(resources):
