@@ -67,7 +67,7 @@ async def _judged(admission: Admission, issuer: Issuer) -> tuple[AccessToken | N
 
 
 def describe(issuer: Issuer, token: AccessToken) -> dict[str, Any]:
-    """Return the members of RFC 7662 §2.2 and RFC 9396 §9.2, and the claims by the names that Nuts policies read (nuts.md §2.6)."""
+    """Return the members of RFC 7662 §2.2 and RFC 9396 §9.2, and the claims by the names that nuts-knooppunt's PDP reads."""
     grant = token.grant
     content: dict[str, Any] = {
         "active": True, "iss": issuer.url, "client_id": grant.client_id, "sub": grant.acts_for, "aud": grant.audience,

@@ -48,7 +48,7 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
     @routes.get("/oauth2/{party}/oauth-client")
     @require()
     async def client_metadata(admission: Admitted, party: str) -> Response:  # noqa: ARG001 - every handler is admitted
-        """Metadata of the party as a client (nuts.md §2.1)."""
+        """Metadata of the party as a client (RFC 8414, Nuts RFC021 §3.1)."""
         content = {
             "client_id": issuers[party].url, "token_endpoint_auth_method": "tls_client_auth", "grant_types": [GRANT_TYPE],
             "response_types": [], "client_id_scheme": "entity_id", "vp_formats": _FORMATS,
@@ -59,7 +59,7 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
 
 
 def metadata(issuer: Issuer) -> dict[str, Any]:
-    """Return what the metadata of an authorization server adds for presentations (nuts.md §2.1)."""
+    """Return what the metadata of an authorization server adds for presentations (RFC 8414, Nuts RFC021 §3.1)."""
     return {
         "presentation_definition_endpoint": f"{issuer.url}/presentation_definition",
         "presentation_definition_uri_supported": True,
