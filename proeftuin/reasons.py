@@ -561,7 +561,8 @@ def page() -> str:
     ]
     head = "| reason | HTTP | OAuth error | FHIR issue | what to change |\n|---|---|---|---|---|\n"
     return (
-        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n"
+        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n"
+        "The iWlz doors, whose bodies are prescribed, carry it in `X-Reason`, with `X-Detail` and `X-Remedy`.\n\n"
         + head
         + "\n".join(rows)
     )

@@ -1,4 +1,7 @@
-"""What a caller of the iWlz doors gets to see: the errors of each profile (iWlz RFC0014 §6.2, RFC0040)."""
+"""What a caller of the iWlz doors gets to see: the errors of each profile (iWlz RFC0014 §6.2, RFC0040).
+
+Their bodies are prescribed, in part as plain text; so what other doors say in the body, detail and remedy, stands in headers here.
+"""
 
 import json
 from collections.abc import Mapping
@@ -100,5 +103,6 @@ def _error(finding: Finding, *, explain: bool) -> dict[str, Any]:
 
 
 def _response(refused: Refused, status: int, body: str, media_type: str) -> Response:
-    headers = {"X-Reason": refused.reason.code, "Cache-Control": "no-store"}
+    detail = "".join(each if each.isascii() and each.isprintable() else "?" for each in refused.detail)
+    headers = {"X-Reason": refused.reason.code, "X-Detail": detail, "X-Remedy": refused.reason.remedy, "Cache-Control": "no-store"}
     return Response(body, status, headers, media_type)
