@@ -4,6 +4,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from proeftuin import parties
+from services.authorization import details
+from tests.harness import PARTIES
+
 ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 
@@ -35,3 +39,26 @@ def test_a_source_is_cited_by_its_public_name() -> None:
     notes = re.compile(r"\b(?:nuts|iwlz|kikv|trajecten|logging-consent|addressing-localization)\.md|shared/contracts")
     texts = written(".md", ".py", ".toml", ".rego", ".json")
     assert [path for path in texts if path != Path(__file__) and notes.search(path.read_text())] == []
+
+
+def blocks(document: str, begin: str) -> list[str]:
+    """Return the indented blocks of a document that begin so."""
+    found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", (ROOT / document).read_text(), re.MULTILINE)
+    return [block for block in found if block.strip().startswith(begin)]
+
+
+def test_the_organisation_of_readme_and_its_professional_line_up(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "parties.toml", blocks("README.md", "[[")
+    ours.write_text(PARTIES.read_text() + "\n" + "\n".join(theirs))
+    seed = parties.load(ours)
+    assert parties.check(seed) == []
+    party = seed.party("verpleeghuis-van-ons")
+    assert f"`{party.client_id}`" in (ROOT / "README.md").read_text()
+    assert [each.employer for each in seed.professionals][-1] == party.id
+    assert len(theirs) == 2
+
+
+def test_the_authorization_details_of_the_readme_are_taken() -> None:
+    (shown,) = blocks("services/authorization/README.md", '[{"type"')
+    read = details.read(shown.replace("<BSN>", "999910000"))
+    assert (read.patient, read.lifetime, read.not_before) == ("999910000", 60, 1790000000)

@@ -106,6 +106,8 @@ async def test_no_token_is_given(
     (event,) = await network.logged()
     assert event["outcomeDesc"] == f"{reason}: {answer.headers['X-Detail']}"
     assert answer.headers["X-Remedy"] == CATALOGUE[reason].remedy
+    trace_id = answer.headers["traceparent"].split("-")[1]  # docs/console.md: in the header alone
+    assert (len(trace_id), trace_id in answer.text) == (32, False)
     assert "999910000" not in str(event)
 
 

@@ -189,6 +189,20 @@ async def test_rfc9396_5_authorization_details_that_are_not_of_the_type_are_told
 
 
 @pytest.mark.anyio
+async def test_rfc6749_3_2_what_the_endpoint_does_not_know_it_ignores_and_says_what_it_gave(harness: Harness) -> None:
+    begin = int(harness.clock.now().timestamp()) + 60
+    answer = await ask(harness, expires_in="30", not_before=str(begin))
+    claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+    assert answer.json()["expires_in"] == claims["exp"] - claims["iat"] == 300
+    assert "nbf" not in claims
+    document = (await harness.call("GET", "/openapi.json", party=HOSPITAL)).json()
+    body = document["paths"]["/oauth2/{party}/token"]["post"]["requestBody"]["content"]
+    shown = body["application/x-www-form-urlencoded"]["schema"]["properties"]
+    assert "authorization_details" in shown
+    assert not {"expires_in", "not_before"} & shown.keys()
+
+
+@pytest.mark.anyio
 async def test_where_nobody_is_registered_nobody_signs_an_assertion(harness: Harness) -> None:
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     signed = SigningKeys(harness.folder / "client", harness.clock).sign({"iss": "ura:90000101"}, typ="JWT")
