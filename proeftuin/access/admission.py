@@ -114,8 +114,8 @@ class Admission:
     def _declared(self, place: str, pairs: list[tuple[str, str]], declared: Parameters, strict: bool) -> dict[str, str]:
         if len(dict(pairs)) != len(pairs):
             raise Refused(INVALID_REQUEST, f"a parameter stands in the {place} more than once")
-        if strict and (unknown := sorted(dict(pairs).keys() - declared.keys())):
-            raise Refused(PARAMETER_UNKNOWN, f"{', '.join(unknown)[:60]}: the {place} has {', '.join(declared)}")
+        if strict and (unknown := dict(pairs).keys() - declared.keys()):  # not named: a name may be personal too
+            raise Refused(PARAMETER_UNKNOWN, f"{len(unknown)} unknown parameter(s): the {place} has {', '.join(declared)}")
         values = {name: value for name, value in pairs if value and name in declared}
         if missing := [name for name in declared if name in self.requirement.required and name not in values]:
             raise Refused(INVALID_REQUEST, f"the {place} has no {' and no '.join(missing)}")

@@ -30,7 +30,7 @@ def router(index_key: bytes) -> APIRouter:
     routes = guarded(problem)
 
     @routes.get("/ldv")
-    @require(SCOPE, event=EXPORT, query=PARAMETERS)
+    @require(SCOPE, event=EXPORT, query=PARAMETERS, required=("date",))
     async def export(admission: Admitted) -> Response:
         """The events that a search by the parameters of ITI-81 finds (`date` is required), as Logius has them."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)

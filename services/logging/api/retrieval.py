@@ -44,7 +44,7 @@ def router(index_key: bytes) -> APIRouter:
     routes = guarded(fhir)
 
     @routes.get("/fhir/AuditEvent")
-    @require(SCOPE, event=AUDIT_LOG_USED, query=PARAMETERS)
+    @require(SCOPE, event=AUDIT_LOG_USED, query=PARAMETERS, required=("date",))
     async def search(admission: Admitted) -> Response:
         """Search by the parameters of ITI-81; `date` is required (a period)."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
