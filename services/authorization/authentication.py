@@ -82,7 +82,7 @@ def _verified(raw: str, client: Party, clients: Clients) -> dict[str, Any]:
         raise _wrong("the header has no kid: the kid of the key in your registered JWKS that signed it")
     try:
         key = clients.key(client, kid)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
         raise _wrong("the registered key with this kid cannot be used: register it anew (proeftuin client register)") from error
     if key is None:
         raise _wrong(f"{client.client_id} registered no key with this kid (proeftuin client register)")
@@ -94,7 +94,7 @@ def _verified(raw: str, client: Party, clients: Clients) -> dict[str, Any]:
         return jwt.decode(raw, key.key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY)
     except jwt.InvalidSignatureError as error:
         raise _wrong("the signature is not of the registered key with this kid") from error
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+    except (jwt.PyJWTError, TypeError, ValueError, RecursionError) as error:
         raise _wrong("the claims are no JSON object") from error
 
 

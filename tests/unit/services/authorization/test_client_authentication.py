@@ -103,6 +103,14 @@ async def test_a_registered_key_of_a_weaker_kind_is_not_used(servers: Servers) -
         assert (await refusal(servers, servers.assertion() | {"client_assertion": signed}))[0] == outcome
 
 
+async def test_a_registered_key_that_is_none_is_told(servers: Servers) -> None:
+    for broken in ({"kty": "EC", "crv": "P-256", "x": "!", "y": "!"}, {"kty": "EC"}, {"kty": 5}, {}):
+        servers.register(HOSPITAL, jwks={"keys": [broken | {"kid": "broken"}]})
+        answer = await servers.ask(HOSPITAL, **servers.assertion(kid="broken"))
+        assert answer.status_code == 401, answer.text
+        assert "the registered key with this kid cannot be used" in answer.json()["error_description"], broken
+
+
 async def test_a_certificate_of_nobody_that_the_network_knows(servers: Servers) -> None:
     stranger = Party("vreemd", "Ziekenhuis Vreemd", "ziekenhuis", ura="90000998")
     issued = servers.authority.issue(stranger, folder=servers.folder / "stranger")
