@@ -112,6 +112,8 @@ class Admission:
         return self._declared("query", self.request.query_params.multi_items(), self.requirement.query, strict)
 
     def _declared(self, place: str, pairs: list[tuple[str, str]], declared: Parameters, strict: bool) -> dict[str, str]:
+        if not declared:
+            raise TypeError(f"this route declares no {place}")
         if len(dict(pairs)) != len(pairs):
             raise Refused(INVALID_REQUEST, f"a parameter stands in the {place} more than once")
         if strict and (unknown := dict(pairs).keys() - declared.keys()):  # not named: a name may be personal too

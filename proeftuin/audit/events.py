@@ -124,6 +124,10 @@ ISSUANCE = EventType(
     dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "issue-credential", "display": "Issue verifiable credential"},
     "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
+OFFER = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "offer-credential", "display": "Offer verifiable credentials"},
+    "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
 CREDENTIAL_REVOCATION = EventType(
     dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "revoke-credential", "display": "Revoke verifiable credential"},
     "U", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,

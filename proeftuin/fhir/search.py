@@ -27,6 +27,7 @@ MAXIMUM_VALUES = 500  # asked for in one search, over all parameters
 MODIFIERS: dict[Kind, frozenset[str]] = {"string": frozenset({"contains", "exact"}), "reference": frozenset({"identifier"})}
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json"})
+_NINE_DIGITS = re.compile(r"(?<![\w-])\d{9}(?![\w-])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DATE = re.compile(
     r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(\d\d)(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
@@ -195,8 +196,10 @@ def carries_bsn(text: str) -> bool:
     """Tell whether a text names the BSN's system, or has 9 digits that pass the 11-proef and no system of another identifier."""
     if BSN_SYSTEM in text:
         return True
+    if not _NINE_DIGITS.search(text):
+        return False
     return any(
-        not (token.partition("|")[0] and "|" in token) and any(map(is_bsn, re.findall(r"(?<![\w-])\d{9}(?![\w-])", token)))
+        not (token.partition("|")[0] and "|" in token) and any(map(is_bsn, _NINE_DIGITS.findall(token)))
         for token in _split(text, ",")
     )
 

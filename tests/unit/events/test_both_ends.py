@@ -63,6 +63,7 @@ class Play:
         tenant = service_.tenants[PARTY.get(service, instance.operator)]
         values = {"party": HOLDER, "resource_type": "Patient", "level": "0", "position:path": "000"}
         issuer = next(each.issuer for each in service_.settings.tenants if each.party == tenant.party.id)
+        issuer = tenant.audience if service == "wallet" else issuer  # a credential issuer takes its own tokens
         others = ROUTES["authorization"] if service == "iwlz" else {}
         for route in routes_of(self.network.apps[instance.name]):
             path = re.sub("{([^}]*)}", lambda part: values.get(part[1], "1"), route.path)

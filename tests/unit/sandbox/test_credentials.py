@@ -48,6 +48,10 @@ class Wallet(Wallets):
         document = new_document(REGISTER, said, kind, [], (SystemClock().now(), None))
         return jwt.encode(claims_of(document), KEY, algorithm="ES256", headers={"typ": "JWT", "kid": f"{REGISTER}#0"})
 
+    async def offer(self, issuer: Any, holder: Any, subjects: dict[str, dict[str, Any]]) -> None:
+        for kind, subject in subjects.items():
+            await self.hold(holder, await self.issue(issuer, kind, subject))
+
     async def hold(self, system: Any, raw: str) -> None:
         self.kept.append({"type": self.asked[-1], "raw": raw})
 
