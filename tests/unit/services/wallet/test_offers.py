@@ -180,7 +180,7 @@ def token_with(**changes: Any) -> Callable[[Flow], Awaitable[httpx.Response]]:
             "invalid_request",
             "invalid_request",
             token_with(**{"pre-authorized_code": ""}),
-        ),  # as if it were not there (RFC 6749 §3.1)
+        ),  # RFC 6749 §3.1
         ("invalid_grant", "party_mismatch", another_holder),
         ("invalid_request", "invalid_request", unsent_tx_code),
         ("invalid_request", "invalid_request", token_with(tx_code="123456")),
