@@ -1,4 +1,4 @@
-"""What a FHIR Consent must be in each of its forms: of Mitz 3.8 and 4.0.0-beta.1 (§6.5), of IHE PCF (§7.2), and in the register."""
+"""What a FHIR Consent must be in each of its forms: of Mitz 3.8 and 4.0.0-beta.1, of IHE PCF, and in the register."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +64,7 @@ def _register(consent: Resource) -> Iterator[Finding]:
         read_consent(consent, patient_of(consent) or "")
     except InvalidResource as refused:
         for each in refused.issues:
-            yield Finding("RC-01", "§7.1: what a decision weighs", ERROR, each.diagnostics, each.expression)
+            yield Finding("RC-01", "nl-generic-functions-ig: what a decision weighs", ERROR, each.diagnostics, each.expression)
 
 
 def _listed(parent: Any, name: str) -> list[Any]:  # noqa: ANN401 - JSON is any
@@ -125,68 +125,68 @@ def _always(rules: Rules[Resource], prefix: str, clause: str) -> None:
 for _rules, _prefix, _profile in ((MITZ_38, "MC", NOTIFY_38), (MITZ_40, "MB", NOTIFY_40)):
     _wants = _rules.wants
     _wants(
-        f"{_prefix}-01", "§6.5: meta.profile", "Consent.meta.profile", _profile,
+        f"{_prefix}-01", "Mitz: meta.profile", "Consent.meta.profile", _profile,
         _claims(_profile),
     )  # fmt: skip
     _wants(
-        f"{_prefix}-02", "§6.5: one Consent per outcome", "Consent.status",
+        f"{_prefix}-02", "Mitz: one Consent per outcome", "Consent.status",
         "active with provision.type permit, or inactive without provision.type (a refusal)", _is_decision,
     )  # fmt: skip
     _wants(
-        f"{_prefix}-04", "§6.5: receivers", "Consent.extension", f"{RECEIVERS} with codes of {CONSULTING_SYSTEM}, at least one",
+        f"{_prefix}-04", "Mitz: receivers", "Consent.extension", f"{RECEIVERS} with codes of {CONSULTING_SYSTEM}, at least one",
         _has_receivers,
     )  # fmt: skip
     _wants(
-        f"{_prefix}-05", "§6.5: holder", "Consent.provision.actor", "one holder, with role CST and a URA",
+        f"{_prefix}-05", "Mitz: holder", "Consent.provision.actor", "one holder, with role CST and a URA",
         lambda it: len(holders_of(it)) == 1,
     )  # fmt: skip
     _wants(
-        f"{_prefix}-06", "§6.5: purpose", "Consent.provision.purpose", "TREAT",
+        f"{_prefix}-06", "Mitz: purpose", "Consent.provision.purpose", "TREAT",
         lambda it: _codes(it["provision"]["purpose"]) == {"TREAT"},
     )  # fmt: skip
-    _always(_rules, _prefix, "§6.5")
+    _always(_rules, _prefix, "Mitz")
 MITZ_38.wants(
-    "MC-03", "§6.5: category", "Consent.category", f"one code of {GROUP_SYSTEM}",
+    "MC-03", "Mitz: category", "Consent.category", f"one code of {GROUP_SYSTEM}",
     lambda it: len(_categories(it)) == 1 and _categories(it)[0]["code"] in GROUPS,
 )  # fmt: skip
 MITZ_40.wants(
-    "MB-03", "§6.5: category (4.0.0-beta.1: at most one, fixed)", "Consent.category", "INFA alone",
+    "MB-03", "Mitz: category (4.0.0-beta.1: at most one, fixed)", "Consent.category", "INFA alone",
     lambda it: len(it["category"]) == 1 and _codes(_categories(it)) == {"INFA"},
 )  # fmt: skip
 
 for _name in ("performer", "organization", "policy"):
     PCF.wants(
-        "PC-01", f"§7.2: {_name} 1..", f"Consent.{_name}", "at least one (PCF)", _has(_name)
+        "PC-01", f"IHE PCF: {_name} 1..", f"Consent.{_name}", "at least one (PCF)", _has(_name)
     )  # fmt: skip
 _wants = PCF.wants
 _wants(
-    "PC-02", "§7.5: holder", "Consent.organization", "one holder: Mitz tells each apart",
+    "PC-02", "Mitz and PCF: holder", "Consent.organization", "one holder: Mitz tells each apart",
     lambda it: len(it.get("organization", [])) < 2
 )  # fmt: skip
 _wants(
-    "PC-03", "§7.2: source 1..1", "Consent.source[x]", "what the client decided with (PCF)",
+    "PC-03", "IHE PCF: source 1..1", "Consent.source[x]", "what the client decided with (PCF)",
     lambda it: {"sourceReference", "sourceAttachment"} & it.keys(),
 )  # fmt: skip
-_wants("PC-04", "§7.2: verification 0..0", "Consent.verification", "absent (PCF)", lambda it: "verification" not in it)
+_wants("PC-04", "IHE PCF: verification 0..0", "Consent.verification", "absent (PCF)", lambda it: "verification" not in it)
 _wants(
-    "PC-05", "§7.5: data", "Consent.extension", f"{DATA} with one code of {GROUP_SYSTEM}: PCF has no element for it",
+    "PC-05", "Mitz and PCF: data", "Consent.extension", f"{DATA} with one code of {GROUP_SYSTEM}: PCF has no element for it",
     lambda it: len(_data(it)) == 1 and _data(it)[0] in GROUPS,
 )  # fmt: skip
 _wants(
-    "PC-06", "§7.2: provision.type 1..1", "Consent.provision.type", "an active consent with permit or deny",
+    "PC-06", "IHE PCF: provision.type 1..1", "Consent.provision.type", "an active consent with permit or deny",
     lambda it: it["provision"]["type"] in ("permit", "deny") and it["status"] == "active",
 )  # fmt: skip
 for _name, _why in _ABSENT.items():
     _wants(
-        "PC-07", "§7.2: action, class, code 0..0" if "PCF" in _why else "§7.5", f"Consent.provision.{_name}", f"absent: {_why}",
+        "PC-07", "IHE PCF: action, class, code 0..0" if "PCF" in _why else "Mitz", f"Consent.provision.{_name}", f"absent: {_why}",
         _lacks(_name),
     )  # fmt: skip
 _wants(
-    "PC-11", "§7.5: purpose", "Consent.provision.purpose", "TREAT alone: Mitz knows no other",
+    "PC-11", "Mitz and PCF: purpose", "Consent.provision.purpose", "TREAT alone: Mitz knows no other",
     lambda it: _codes(it["provision"]["purpose"]) == {"TREAT"},
 )  # fmt: skip
 _wants(
-    "PC-12", "§7.5: receivers", "Consent.provision.actor", f"receivers by category ({CONSULTING_SYSTEM}), at least one",
+    "PC-12", "Mitz and PCF: receivers", "Consent.provision.actor", f"receivers by category ({CONSULTING_SYSTEM}), at least one",
     _is_by_category,
 )  # fmt: skip
-_always(PCF, "PC", "§7.2")
+_always(PCF, "PC", "IHE PCF")

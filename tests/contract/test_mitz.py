@@ -1,7 +1,8 @@
-"""Where systems in the field disagree on Mitz (logging-consent.md §6.6): each point by itself, black box, in the field's own forms.
+"""Where systems in the field disagree on Mitz: each point by itself, black box, in the field's own forms.
 
-nk, bast, cad and repl are the four implementations of that table. The caller holds data itself (URA in `--client-id`), asks about a
-client of whom nobody knows, and so gets Deny for TREAT and, presumed, Permit for COC. Written without the network's own code.
+nk (nuts-knooppunt), bast (bastion365), cad (Cadasto) and repl (mitz-replicator) are implementations that differ. The caller holds
+data itself (URA in `--client-id`), asks about a client of whom nobody knows, and so gets Deny for TREAT and, presumed, Permit for
+COC. Written without the network's own code.
 """
 
 import json
@@ -159,8 +160,8 @@ def mitz(target: Target, request: pytest.FixtureRequest) -> Mitz:
     ("text/xml", False), ("text/xml; charset=utf-8", False), ("application/xml", False), ("application/json", False), ("", False),
     ("application/soap+xml", True), (SOAP_XML, True), (f'{SOAP_XML}; action="{CLOSED}"', True),
 ])  # fmt: skip
-def test_mitz_6_6_content_type(mitz: Mitz, content_type: str, answered: bool) -> None:
-    """§6.2: SOAP 1.2 is application/soap+xml (bast, repl), with an action too (cad); nk's text/xml is SOAP 1.1."""
+def test_mitz_content_type(mitz: Mitz, content_type: str, answered: bool) -> None:
+    """SOAP 1.2 is application/soap+xml (bast, repl), with an action too (cad); nk's text/xml is SOAP 1.1."""
     if answered:
         assert mitz.ask(mitz.closed(), Content_Type=content_type) == [("Deny", "GGC002")]
         return
@@ -170,19 +171,19 @@ def test_mitz_6_6_content_type(mitz: Mitz, content_type: str, answered: bool) ->
 
 
 @pytest.mark.parametrize("to", ["", "http://localhost:8000/4", None])
-def test_mitz_6_6_wsa_to(mitz: Mitz, to: str | None) -> None:
-    """§6.3: the endpoint; nk sends a constant and repl none, and both are answered."""
+def test_mitz_wsa_to(mitz: Mitz, to: str | None) -> None:
+    """the endpoint; nk sends a constant and repl none, and both are answered."""
     assert mitz.ask(mitz.closed(to=to)) == [("Deny", "GGC002")]
 
 
-def test_mitz_6_6_x_request_id(mitz: Mitz) -> None:
-    """§6.2: required (cad sends it; nk and bast do not)."""
+def test_mitz_x_request_id(mitz: Mitz) -> None:
+    """required (cad sends it; nk and bast do not)."""
     assert is_fault(mitz.post("/geslotenautorisatievraag/xacml3", mitz.closed(), X_Request_Id=None), 400)
     assert is_fault(mitz.post("/openautorisatievraag", mitz.open(), X_Request_Id=None), 400)
 
 
-def test_mitz_6_6_include_in_result(mitz: Mitz) -> None:
-    """§6.3: true repeats every attribute in every Result (nk, cad, repl); false none (bast), then the order tells them apart."""
+def test_mitz_include_in_result(mitz: Mitz) -> None:
+    """true repeats every attribute in every Result (nk, cad, repl); false none (bast), then the order tells them apart."""
     answer = etree.fromstring(mitz.post("/geslotenautorisatievraag/xacml3", mitz.closed(data=["GGC012", "GGC013"])).content)
     for result in answer.iterfind(".//x:Result", NS):
         repeated = [each.get("AttributeId") for each in result.iterfind("x:Attributes/x:Attribute", NS)]
@@ -191,8 +192,8 @@ def test_mitz_6_6_include_in_result(mitz: Mitz) -> None:
 
 
 @pytest.mark.parametrize("data", [["GGC002"], ["GGC013", "GGC002", "GGC012"]])
-def test_mitz_6_6_several_categories(mitz: Mitz, data: list[str]) -> None:
-    """§6.3: a Result for each, in the order of the question (bast, cad); nk asks GGC002 alone, repl goes by the index."""
+def test_mitz_several_categories(mitz: Mitz, data: list[str]) -> None:
+    """a Result for each, in the order of the question (bast, cad); nk asks GGC002 alone, repl goes by the index."""
     assert mitz.ask(mitz.closed(data=data)) == [("Deny", each) for each in data]
     assert mitz.ask(mitz.closed(data=data, purpose="COC")) == [("Permit", each) for each in data]
     assert mitz.ask(mitz.closed(data=data, echo=False)) == [("Deny", None)] * len(data)
@@ -202,17 +203,17 @@ def test_mitz_6_6_several_categories(mitz: Mitz, data: list[str]) -> None:
     {"data": ["GGC012", "GGC012"]}, {"data": ["GGC002"] * 33}, {"data": ["huisartsgegevens"]}, {"data": ["GGC007"]},
     {"patient": [CLIENT, "999970021"]}, {"purpose": ["TREAT", "COC"]}, {"purpose": "ETREAT"},
 ])  # fmt: skip
-def test_mitz_6_3_only_data_categories_that_mitz_knows_repeat(mitz: Mitz, changes: dict[str, Any]) -> None:
+def test_mitz_only_data_categories_that_mitz_knows_repeat(mitz: Mitz, changes: dict[str, Any]) -> None:
     assert is_fault(mitz.post("/geslotenautorisatievraag/xacml3", mitz.closed(**changes)), 422)
 
 
-def test_mitz_6_6_values(mitz: Mitz) -> None:
-    """§6.3: HL7 v3 II and CV (nk, bast, cad); repl's strings `OID^code` are not."""
+def test_mitz_values(mitz: Mitz) -> None:
+    """HL7 v3 II and CV (nk, bast, cad); repl's strings `OID^code` are not."""
     assert is_fault(mitz.post("/geslotenautorisatievraag/xacml3", mitz.closed(form="string")), 422)
 
 
-def test_mitz_6_6_non_decision(mitz: Mitz) -> None:
-    """§6.3: neither Permit nor Deny is told as such, each in a way of its own (nk folds all into no)."""
+def test_mitz_non_decision(mitz: Mitz) -> None:
+    """neither Permit nor Deny is told as such, each in a way of its own (nk folds all into no)."""
     levers = f"{mitz.base.removesuffix('/mitz')}/sandbox/levers"
     if mitz.http.get(levers).status_code != 200:
         pytest.skip("the target has no levers that make it decide nothing")
@@ -235,8 +236,8 @@ def test_mitz_6_6_non_decision(mitz: Mitz) -> None:
     assert repeated.get("extension") != CLIENT, "a client that looks at the echo sees that it is about another"
 
 
-def test_mitz_6_6_open_question(mitz: Mitz) -> None:
-    """§6.4: an XCPD Patient Location Query under an assertion (bast: unsigned); who knows nothing answers with no location."""
+def test_mitz_open_question(mitz: Mitz) -> None:
+    """an XCPD Patient Location Query under an assertion (bast: unsigned); who knows nothing answers with no location."""
     answer = mitz.post("/openautorisatievraag", mitz.open())
     assert answer.status_code == 200, answer.text
     found = etree.fromstring(answer.content)
@@ -247,7 +248,7 @@ def test_mitz_6_6_open_question(mitz: Mitz) -> None:
     assert is_fault(mitz.post("/openautorisatievraag", mitz.open(purpose="ETREAT")), 422)
 
 
-def test_mitz_6_6_the_wrong_open_question(mitz: Mitz) -> None:
-    """§6.4: repl's PRPA_IN201305 is a patient discovery, and not what Mitz is asked."""
+def test_mitz_the_wrong_open_question(mitz: Mitz) -> None:
+    """repl's PRPA_IN201305 is a patient discovery, and not what Mitz is asked."""
     prpa = '<PRPA_IN201305UV02 xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0"/>'
     assert is_fault(mitz.post("/openautorisatievraag", mitz.open(body=prpa)), 422)

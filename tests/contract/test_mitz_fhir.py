@@ -1,4 +1,4 @@
-"""Subscriptions and notifications of Mitz where the field disagrees (logging-consent.md §6.5, §6.6; nuts.md §5.2), black box.
+"""Subscriptions and notifications of Mitz where the field disagrees, black box.
 
 A notification follows on a client's decision, which no party can make: where a target is named, only subscribing is asked of it.
 """
@@ -36,7 +36,7 @@ def door(target: Target, request: pytest.FixtureRequest) -> str:
 
 
 def subscription(target: Target, bsn: str = CLIENT, source: int = 1, **changes: Any) -> dict[str, Any]:
-    """Return a subscription as nk sends it: no payload named, which Mitz takes as XML."""
+    """Return a subscription as nuts-knooppunt sends it: no payload named, which Mitz takes as XML."""
     ura = target.client_id.removeprefix("ura:")
     oids = (("GatewaySystem", "1"), ("SourceSystem", f"2.{source}"))
     return {
@@ -54,8 +54,8 @@ def post(target: Target, door: str, resource: dict[str, Any]) -> httpx.Response:
     return target.http.post(door, content=json.dumps(resource), headers={"Content-Type": "application/fhir+json"})
 
 
-def test_mitz_6_2_subscribing_twice_gives_the_same_id(target: Target, door: str) -> None:
-    """§6.2: 202 with Location Subscription/<id>, and for the same client and source system the same; ended by DELETE: 204, 404."""
+def test_mitz_subscribing_twice_gives_the_same_id(target: Target, door: str) -> None:
+    """202 with Location Subscription/<id>, and for the same client and source system the same; ended by DELETE: 204, 404."""
     first, again = (post(target, door, subscription(target)) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.headers["Location"].startswith("Subscription/")
@@ -71,8 +71,8 @@ def test_mitz_6_2_subscribing_twice_gives_the_same_id(target: Target, door: str)
     {"status": "active"}, {"reason": "x"}, {"criteria": "Consent?_query=otv"}, {"channel": {"type": "websocket"}},
     {"extension": []},
 ])  # fmt: skip
-def test_mitz_6_6_what_is_refused_is_an_operation_outcome(target: Target, door: str, changes: dict[str, Any]) -> None:
-    """§6.2: 400 or 422 with an OperationOutcome; nk turns every other error into 201."""
+def test_mitz_what_is_refused_is_an_operation_outcome(target: Target, door: str, changes: dict[str, Any]) -> None:
+    """400 or 422 with an OperationOutcome; nuts-knooppunt turns every other error into 201."""
     answer = post(target, door, subscription(target, **changes))
     assert answer.status_code in (400, 422)
     assert answer.json()["resourceType"] == "OperationOutcome"
@@ -151,8 +151,8 @@ def change(home: Home, bsn: str) -> None:
 
 @pytest.mark.parametrize("beta", [False, True], ids=["3.8", "4.0-beta"])
 @pytest.mark.parametrize("payload", [None, "application/fhir+xml", "application/fhir+json"])
-def test_mitz_6_6_notification(target: Target, door: str, home: Home, receiver: Receiver, payload: str | None, beta: bool) -> None:
-    """§6.5: every change is told, in XML unless asked otherwise (nk asks JSON, drops what comes and says that Mitz sends XML)."""
+def test_mitz_notification(target: Target, door: str, home: Home, receiver: Receiver, payload: str | None, beta: bool) -> None:
+    """every change is told, in XML unless asked otherwise (nuts-knooppunt asks JSON, and drops what comes)."""
     bsn = cast(home.seed).unconsenting_client
     channel = {"type": "rest-hook", "endpoint": receiver.endpoint} | ({"payload": payload} if payload else {})
     changes: dict[str, Any] = {"channel": channel} | ({"meta": {"profile": [BETA]}} if beta else {})

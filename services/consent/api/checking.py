@@ -101,4 +101,4 @@ def _check_type(admission: Admission, *forms: str) -> None:
 def _media_type(admission: Admission, rule: str) -> Iterator[Finding]:
     if _sent(admission) not in _TYPES:
         severity = WARNING if _sent(admission) in PAYLOADS else ERROR
-        yield Finding(rule, "§6.2: media type", severity, f"Content-Type is none of {', '.join(_TYPES)}")
+        yield Finding(rule, "Mitz: media type", severity, f"Content-Type is none of {', '.join(_TYPES)}")

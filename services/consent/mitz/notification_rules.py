@@ -1,4 +1,4 @@
-"""What a notification of Mitz must be: a transaction Bundle of Consents, the client and the holder (logging-consent.md §6.5)."""
+"""What a notification of Mitz must be: a transaction Bundle of Consents, the client and the holder (VZVZ's wiki: Mitz)."""
 
 import re
 from collections.abc import Iterator
@@ -51,33 +51,50 @@ def _said_twice(bundle: Resource) -> bool:
 
 _wants = NOTIFICATION.wants
 _wants(
-    "NT-01", "§6.5: transaction Bundle", "Bundle.type", "a Bundle of type transaction",
+    "NT-01", "Mitz: transaction Bundle", "Bundle.type", "a Bundle of type transaction",
     lambda it: (it["resourceType"], it["type"]) == ("Bundle", "transaction"),
 )  # fmt: skip
 _wants(
     "NT-02", "FHIR R4 §2.36.4: bdl-3", "Bundle.entry.request", "a request with method POST in each entry",
     lambda it: it["entry"] and all(each["request"]["method"] == "POST" and each["request"]["url"] for each in it["entry"]),
 )  # fmt: skip
-_wants("NT-03", "§6.5: Consent[]", "Bundle.entry", "a Consent for each outcome, at least one", lambda it: _of(it, "Consent"))
-_wants("NT-04", "§6.5: Patient", "Bundle.entry", "one Patient with its BSN", lambda it: is_bsn(_bsn(it)))
 _wants(
-    "NT-05", "§6.5: Organization", "Bundle.entry", "one Organization with its URA", lambda it: re.fullmatch("[0-9]{8}", _ura(it))
+    "NT-03",
+    "Mitz: Consent[]",
+    "Bundle.entry",
+    "a Consent for each outcome, at least one",
+    lambda it: _of(it, "Consent"),
 )
-_wants("NT-06", "§6.5: Organization", "Bundle.entry", f"the Organization with its type of {TYPE_SYSTEM}", _is_typed, WARNING)
+_wants("NT-04", "Mitz: Patient", "Bundle.entry", "one Patient with its BSN", lambda it: is_bsn(_bsn(it)))
 _wants(
-    "NT-07", "§6.5: 3.8 and 4.0.0-beta.1", "Bundle.entry", f"each Consent of {NOTIFY_38}, or each of {NOTIFY_40}",
+    "NT-05",
+    "Mitz: Organization",
+    "Bundle.entry",
+    "one Organization with its URA",
+    lambda it: re.fullmatch("[0-9]{8}", _ura(it)),
+)
+_wants(
+    "NT-06",
+    "Mitz: Organization",
+    "Bundle.entry",
+    f"the Organization with its type of {TYPE_SYSTEM}",
+    _is_typed,
+    WARNING,
+)
+_wants(
+    "NT-07", "Mitz: 3.8 and 4.0.0-beta.1", "Bundle.entry", f"each Consent of {NOTIFY_38}, or each of {NOTIFY_40}",
     lambda it: all(NOTIFY_38 in each for each in _profiles(it)) or all(NOTIFY_40 in each for each in _profiles(it)),
 )  # fmt: skip
 _wants(
-    "NT-08", "§6.5: Patient", "Bundle.entry", "each Consent about the Patient of the Bundle",
+    "NT-08", "Mitz: Patient", "Bundle.entry", "each Consent about the Patient of the Bundle",
     lambda it: all(each["patient"]["identifier"]["value"] == _bsn(it) for _, each in _of(it, "Consent")),
 )  # fmt: skip
 _wants(
-    "NT-09", "§6.5: holder", "Bundle.entry", "each Consent about the Organization of the Bundle",
+    "NT-09", "Mitz: holder", "Bundle.entry", "each Consent about the Organization of the Bundle",
     lambda it: all(holders_of(each) == [_ura(it)] for _, each in _of(it, "Consent")),
 )  # fmt: skip
 _wants(
-    "NT-10", "§6.5: one Consent per outcome", "Bundle.entry", "each receiver once for a data category",
+    "NT-10", "Mitz: one Consent per outcome", "Bundle.entry", "each receiver once for a data category",
     lambda it: not _said_twice(it),
 )  # fmt: skip
 

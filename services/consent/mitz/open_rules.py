@@ -1,4 +1,4 @@
-"""What an open question must be (logging-consent.md §6.4, and §6.2 for how it is sent)."""
+"""What an open question must be (VZVZ's wiki: Mitz)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -39,56 +39,56 @@ SENT = soap.sent_rules("OQ-08", "OQ-09")
 RULES: Rules[OpenQuestion] = Rules()
 
 
-@RULES.rule("OQ-10", "§6.4: wsa:Action")
+@RULES.rule("OQ-10", "Mitz open vraag: wsa:Action")
 def _action(message: OpenQuestion) -> Iterator[str]:
     if message.envelope.action != xcpd.ACTION:
         yield f"wsa:Action is {soap.shown(message.envelope.action)}, wanted {xcpd.ACTION}"
 
 
-@RULES.rule("OQ-11", "§6.2: wsa:RelatesTo is the MessageID", WARNING)
+@RULES.rule("OQ-11", "Mitz: wsa:RelatesTo is the MessageID", WARNING)
 def _message_id(message: OpenQuestion) -> Iterator[str]:
     if not re.fullmatch(r"urn:uuid:[0-9a-fA-F-]{36}", message.envelope.message_id):
         yield "wsa:MessageID is not urn:uuid:<uuid>, by which the answer says what it is to"
 
 
-@RULES.rule("OQ-01", "§6.4: PatientLocationQueryRequest")
+@RULES.rule("OQ-01", "Mitz open vraag: PatientLocationQueryRequest")
 def _body(message: OpenQuestion) -> Iterator[str]:
     if message.envelope.body.tag != f"{{{XCPD_NS}}}PatientLocationQueryRequest":
         yield f"the body is not PatientLocationQueryRequest of {XCPD_NS} (PRPA_IN201305 is not Mitz)"
 
 
-@RULES.rule("OQ-02", "§6.4: RequestedPatientId")
+@RULES.rule("OQ-02", "Mitz open vraag: RequestedPatientId")
 def _patient(message: OpenQuestion) -> Iterator[str]:
     if xcpd.patient_of(message.envelope.body) is None:
         yield f"RequestedPatientId is not root {BSN} and extension the BSN of one client"
 
 
-@RULES.rule("OQ-12", "§6.4: assigningAuthorityName", WARNING)
+@RULES.rule("OQ-12", "Mitz open vraag: assigningAuthorityName", WARNING)
 def _assigner(message: OpenQuestion) -> Iterator[str]:
     asked = message.envelope.body.find(f"{{{XCPD_NS}}}RequestedPatientId")
     if asked is not None and asked.get("assigningAuthorityName") != "NLMINBIZA":
         yield "RequestedPatientId has no assigningAuthorityName NLMINBIZA"
 
 
-@RULES.rule("OQ-03", "§6.4: WS-Security")
+@RULES.rule("OQ-03", "Mitz open vraag: WS-Security")
 def _assertion(message: OpenQuestion) -> Iterator[str]:
     if message.assertion is None:
         yield "the WS-Security header does not hold one SAML 2.0 Assertion"
 
 
-@RULES.rule("OQ-13", "§6.4: signature", reason=SIGNATURE_INVALID)
+@RULES.rule("OQ-13", "Mitz open vraag: signature", reason=SIGNATURE_INVALID)
 def _signature(message: OpenQuestion) -> Iterator[str]:
     if message.signature:
         yield message.signature
 
 
-@RULES.rule("OQ-14", "§6.4: signature", WARNING)
+@RULES.rule("OQ-14", "Mitz open vraag: signature", WARNING)
 def _unsigned(message: OpenQuestion) -> Iterator[str]:
     if message.assertion is not None and message.signature is None:
         yield "the assertion is not signed: here the connection vouches for it"
 
 
-@RULES.rule("OQ-04", "§6.4: Conditions", reason=INVALID_REQUEST)
+@RULES.rule("OQ-04", "Mitz open vraag: Conditions", reason=INVALID_REQUEST)
 def _time(message: OpenQuestion) -> Iterator[str]:
     conditions = _part(message, "Conditions")
     try:
@@ -100,21 +100,21 @@ def _time(message: OpenQuestion) -> Iterator[str]:
         yield "Conditions has no NotBefore and NotOnOrAfter around this moment"
 
 
-@RULES.rule("OQ-05", "§6.4: Audience")
+@RULES.rule("OQ-05", "Mitz open vraag: Audience")
 def _audience(message: OpenQuestion) -> Iterator[str]:
     audiences = {(each.text or "").strip() for each in _part(message, "Conditions").iter(f"{{{SAML_NS}}}Audience")}
     if message.assertion is not None and AUDIENCE not in audiences:
         yield f"Audience is not {AUDIENCE}"
 
 
-@RULES.rule("OQ-06", "§6.4: attributes of the assertion")
+@RULES.rule("OQ-06", "Mitz open vraag: attributes of the assertion")
 def _attributes(message: OpenQuestion) -> Iterator[str]:
     for name, value in message.stated.items():
         if value is None and name not in xcpd.OPTIONAL:
             yield f"the assertion has no {xacml.BY_NAME[name].id} with an HL7 v3 value"
 
 
-@RULES.rule("OQ-07", "§6.4: values")
+@RULES.rule("OQ-07", "Mitz open vraag: values")
 def _values(message: OpenQuestion) -> Iterator[str]:
     known: dict[str, Callable[[str], object]] = {
         "user": re.compile("[0-9]{8}").fullmatch, "user_type": KIND_OF_TYPE.__contains__,
@@ -125,13 +125,13 @@ def _values(message: OpenQuestion) -> Iterator[str]:
             yield f"{xacml.BY_NAME[name].id} has a value that Mitz does not know: {soap.shown(value)}"
 
 
-@RULES.rule("OQ-15", "§6.4: AuthnContext", WARNING)
+@RULES.rule("OQ-15", "Mitz open vraag: AuthnContext", WARNING)
 def _context(message: OpenQuestion) -> Iterator[str]:
     if message.assertion is not None and message.assertion.findtext(f".//{{{SAML_NS}}}AuthnContextClassRef") != _X509:
         yield f"AuthnContextClassRef is not {_X509}"
 
 
-@RULES.rule("OQ-16", "§6.4: bearer", WARNING)
+@RULES.rule("OQ-16", "Mitz open vraag: bearer", WARNING)
 def _confirmation(message: OpenQuestion) -> Iterator[str]:
     methods = {each.get("Method") for each in _part(message, "Subject").iter(f"{{{SAML_NS}}}SubjectConfirmation")}
     if message.assertion is not None and _BEARER not in methods:

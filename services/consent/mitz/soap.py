@@ -1,4 +1,4 @@
-"""SOAP 1.2 with WS-Addressing, as Mitz has it (logging-consent.md §6.3, §6.4): read an envelope, write the answer."""
+"""SOAP 1.2 with WS-Addressing, as Mitz has it: read an envelope, write the answer."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def sent_rules(media_type: str, request_id: str) -> Rules[Mapping[str, str]]:
     """Return the rules, by their names, on how a message is sent: on HTTP headers with their names in lower case."""
     rules: Rules[Mapping[str, str]] = Rules()
 
-    @rules.rule(media_type, "§6.2: media type", reason=CONTENT_TYPE)
+    @rules.rule(media_type, "Mitz: media type", reason=CONTENT_TYPE)
     def _media_type(headers: Mapping[str, str]) -> Iterator[str]:
         sent = headers.get("content-type", "").partition(";")[0].strip().lower()
         if sent != "application/soap+xml":

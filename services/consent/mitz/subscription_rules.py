@@ -1,4 +1,4 @@
-"""What a Subscription on the consents of a client must be (logging-consent.md §6.5; nuts.md §5.2)."""
+"""What a Subscription on the consents of a client must be (VZVZ's wiki: Mitz)."""
 
 import re
 from collections.abc import Callable
@@ -59,50 +59,50 @@ def _is_born(resource: dict[str, Any]) -> bool:
 
 
 _wants = SUBSCRIPTION.wants
-_wants("SB-01", "§6.5: Subscription", "Subscription", "a Subscription", lambda it: it["resourceType"] == "Subscription")
-_wants("SB-02", "§6.5: status", "Subscription.status", "requested", lambda it: it["status"] == "requested")
-_wants("SB-03", "§6.5: reason", "Subscription.reason", "OTV", lambda it: it["reason"] == "OTV")
-_wants("SB-04", "§6.5: criteria", "Subscription.criteria", _CRITERIA, _is_criteria)
+_wants("SB-01", "Mitz: Subscription", "Subscription", "a Subscription", lambda it: it["resourceType"] == "Subscription")
+_wants("SB-02", "Mitz: status", "Subscription.status", "requested", lambda it: it["status"] == "requested")
+_wants("SB-03", "Mitz: reason", "Subscription.reason", "OTV", lambda it: it["reason"] == "OTV")
+_wants("SB-04", "Mitz: criteria", "Subscription.criteria", _CRITERIA, _is_criteria)
 _wants(
     "SB-05",
-    "§6.5: criteria",
+    "Mitz: criteria",
     "Subscription.criteria",
     "patientid is the BSN of one client",
     lambda it: is_bsn(asked(it)["patientid"]),
 )
 _wants(
-    "SB-06", "§6.5: criteria", "Subscription.criteria", "providerid is a URA",
+    "SB-06", "Mitz: criteria", "Subscription.criteria", "providerid is a URA",
     lambda it: re.fullmatch("[0-9]{8}", asked(it)["providerid"]),
 )  # fmt: skip
 _wants(
-    "SB-07", "§6.5: criteria", "Subscription.criteria", "providertype is a type that Mitz knows",
+    "SB-07", "Mitz: criteria", "Subscription.criteria", "providertype is a type that Mitz knows",
     lambda it: asked(it)["providertype"] in KIND_OF_TYPE,
 )  # fmt: skip
-_wants("SB-08", "§6.5: channel", "Subscription.channel.type", "rest-hook", lambda it: it["channel"]["type"] == "rest-hook")
+_wants("SB-08", "Mitz: channel", "Subscription.channel.type", "rest-hook", lambda it: it["channel"]["type"] == "rest-hook")
 _wants(
-    "SB-09", "§6.5: channel", "Subscription.channel.endpoint", "an https address, at which a certificate of this network answers",
+    "SB-09", "Mitz: channel", "Subscription.channel.endpoint", "an https address, at which a certificate of this network answers",
     lambda it: _is_https(it["channel"]["endpoint"]),
 )  # fmt: skip
 _wants(
-    "SB-10", "§6.5: channel", "Subscription.channel.payload", f"one of {', '.join(PAYLOADS)}",
+    "SB-10", "Mitz: channel", "Subscription.channel.payload", f"one of {', '.join(PAYLOADS)}",
     lambda it: it["channel"].get("payload", XML) in PAYLOADS,
 )  # fmt: skip
 for _name in ("GatewaySystem", "SourceSystem"):
     _wants(
-        "SB-11", "§6.5: extensions", "Subscription.extension", f"{EXTENSION}{_name} with a valueOid",
+        "SB-11", "Mitz: extensions", "Subscription.extension", f"{EXTENSION}{_name} with a valueOid",
         _has_oid(_name),
     )  # fmt: skip
-_wants("SB-12", "§6.5: meta.profile", "Subscription.meta.profile", "a list of canonicals", _are_canonicals)
+_wants("SB-12", "Mitz: meta.profile", "Subscription.meta.profile", "a list of canonicals", _are_canonicals)
 _wants(
-    "SB-13", "nuts.md §5.2: extensions", "Subscription.extension", f"none but {', '.join(sorted(_KNOWN))} of {EXTENSION}",
+    "SB-13", "knooppunt: extensions", "Subscription.extension", f"none but {', '.join(sorted(_KNOWN))} of {EXTENSION}",
     lambda it: len(extensions(it)) == len(it.get("extension", [])) and extensions(it).keys() <= _KNOWN, WARNING,
 )  # fmt: skip
-_wants("SB-14", "§6.5: extensions", "Subscription.extension", "Patient.birthDate with a valueDate", _is_born, WARNING)
+_wants("SB-14", "Mitz: extensions", "Subscription.extension", "Patient.birthDate with a valueDate", _is_born, WARNING)
 _wants(
-    "SB-15", "§6.5: payload", "Subscription.channel.payload", f"a payload: without one, notifications come as {XML}",
+    "SB-15", "Mitz: payload", "Subscription.channel.payload", f"a payload: without one, notifications come as {XML}",
     lambda it: "payload" in it["channel"], WARNING,
 )  # fmt: skip
 _wants(
-    "SB-16", "§6.5: 4.0.0-beta.1", "Subscription.meta.profile", f"none, which is 3.8, or {BETA}",
+    "SB-16", "Mitz: 4.0.0-beta.1", "Subscription.meta.profile", f"none, which is 3.8, or {BETA}",
     lambda it: set(it.get("meta", {}).get("profile", [])) <= {BETA}, WARNING,
 )  # fmt: skip

@@ -156,7 +156,7 @@ async def test_what_is_no_soap_is_not_read_and_refused_in_its_form(harness: Harn
             found = etree.fromstring(answer.content)
             assert found.findtext(".//{http://www.w3.org/2003/05/soap-envelope}Value") == "env:Sender"
             (told,) = found.iter("{https://proeftuin.example/reasons}finding")
-            assert (told.get("rule"), told.get("clause")) == (rule, "§6.2: media type")
+            assert (told.get("rule"), told.get("clause")) == (rule, "Mitz: media type")
         events = await harness.logged()
     assert [event["outcomeDesc"].partition(":")[0] for event in events] == ["content_type"] * len(sent)
 

@@ -147,7 +147,7 @@ NOOR, BRAM, MARGA, MOTHER, SISTER = "999937121", "999938642", "999939427", "9999
 async def test_who_may_decide_for_a_client_reads_its_overview_as_long_as_it_may(
     logbook: Logbook, monkeypatch: pytest.MonkeyPatch, client: str, acting: str, years: int, reason: str | None
 ) -> None:
-    """logging-consent.md §7.3: under 12 a parent, from 12 to 16 both, from 16 the client; a curator; nobody else."""
+    """WGBO: under 12 a parent, from 12 to 16 both, from 16 the client; a curator; nobody else."""
     await logbook.post(event(HOME, client))
     now = representation.age  # a clock that goes years ahead would find no certificate that holds
     monkeypatch.setattr(representation, "age", lambda born, today: now(born, today) + years)
