@@ -1,7 +1,6 @@
 """Answering a question from the register: what is stored of the client, decided by category, and told in the audit event."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from proeftuin.access.admission import Admission
 from proeftuin.audit.record import MINOR_FAILURE, NO_CONSENT_ON_FILE, SERIOUS_FAILURE
@@ -9,7 +8,7 @@ from proeftuin.clock import instant
 from proeftuin.tokens.access_token import Person
 from services.consent import store
 from services.consent.decisions import DENY, NO_DECISION, PERMIT, Decision, Question, decide
-from services.consent.model import read_consent
+from services.consent.model import stored_consent
 
 MOST_REMEMBERED = 100_000
 
@@ -46,7 +45,7 @@ class Asking:
         acting: Acting,
         as_of: AsOf | None = None,
     ) -> list[Decision]:
-        """Decide on each category about the client `patient` (BSN), now or `as_of`; nothing is cached.
+        """Decide on each category about the client `patient` (BSN), now or `as_of`; no decision is kept.
 
         The event tells the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), 4 where nothing is decided, and the
         consents that were weighed. A question about the past is no decision.
@@ -59,18 +58,18 @@ class Asking:
         database = admission.tenant.database
         if as_of is None:
             moment = instant(admission.tenant.clock.now())
-            resources = await database.read(store.of_patient, token)
+            stored = await database.read(store.current, token)
         else:
             moment = as_of.valid
-            resources = await database.read(store.known_at, token, as_of.known)
+            stored = await database.read(store.known_at, token, as_of.known)
             record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
         while True:
-            consents = [read_consent(resource, patient) for resource in resources]
+            consents = [stored_consent(text, patient) for text in stored]
             decisions = [decide(question, category, consents, moment) for category in categories]
-            held = resources if as_of is not None else await self._rely(admission, question, decisions, token)
-            if held is None or held == resources:
+            held = stored if as_of is not None else await self._rely(admission, question, decisions, token)
+            if held is None or held == stored:
                 break
-            resources = held  # a change came between: who gave it does not know of this reliance
+            stored = held  # a change came between: who gave it does not know of this reliance
         weighed = {each.consent.id for decision in decisions for each in decision.evaluated}
         record.consents = [f"Consent/{consent}" for consent in sorted(weighed)] or [NO_CONSENT_ON_FILE]
         record.details["decision"] = " ".join(f"{decision.category}={decision.outcome}" for decision in decisions)
@@ -81,9 +80,7 @@ class Asking:
                 break
         return decisions
 
-    async def _rely(
-        self, admission: Admission, question: Question, decisions: list[Decision], token: str
-    ) -> list[dict[str, Any]] | None:
+    async def _rely(self, admission: Admission, question: Question, decisions: list[Decision], token: str) -> list[str] | None:
         """Keep who relies on which consent, before the answer leaves: whoever does is told when it ends.
 
         Returns what is stored of the client where it was kept, None where nothing was new.

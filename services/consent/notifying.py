@@ -21,7 +21,7 @@ from services.consent import levers, store, subscriptions
 from services.consent.endpoints import authorization_server
 from services.consent.mitz import notification
 from services.consent.mitz.fhir_xml import to_xml
-from services.consent.model import ACTIVE, read_consent
+from services.consent.model import ACTIVE, stored_consent
 from services.consent.subscriptions import Notice
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ def notify(connection: sa.Connection, token: str, patient: str, now: str, late: 
     found = subscriptions.of_client(connection, token)
     if not found:
         return
-    consents = [read_consent(resource, patient) for resource in store.of_patient(connection, token)]
+    consents = [stored_consent(text, patient) for text in store.current(connection, token)]
     for each in found:
         pulled = levers.use(connection, each.owner, {"late_notification", "duplicate_notification"})
         channel = each.resource["channel"]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.reasons import NOT_FOUND, VERSION_STALE, Refused
+from proeftuin.storage.prepared import Prepared
 
 metadata = sa.MetaData()
 versions = sa.Table(
@@ -29,7 +30,11 @@ relied = sa.Table(  # which holder got a permit on which consent, and so may hav
     sa.Column("consent", sa.String(36), primary_key=True),
     sa.Column("holder", sa.String(8), primary_key=True),  # URA
 )
-_CURRENT = sa.select(versions.c.resource).where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
+_CURRENT = Prepared(
+    sa.select(versions.c.resource)
+    .where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
+    .order_by(versions.c.id)
+)
 
 
 def patient_token(key: bytes, bsn: str) -> str:
@@ -37,19 +42,22 @@ def patient_token(key: bytes, bsn: str) -> str:
     return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
 
 
+def current(connection: sa.Connection, token: str) -> list[str]:
+    """Return the newest version of each consent of a client, as it is stored."""
+    return [row.resource for row in _CURRENT(connection, {"token": token})]
+
+
 def of_patient(connection: sa.Connection, token: str) -> list[dict[str, Any]]:
     """Return the newest version of each consent of a client."""
-    rows = connection.execute(_CURRENT.order_by(versions.c.id), {"token": token})
-    return [json.loads(row.resource) for row in rows]
+    return [json.loads(text) for text in current(connection, token)]
 
 
-def known_at(connection: sa.Connection, token: str, moment: str) -> list[dict[str, Any]]:
-    """Return the version of each consent of a client that the register held at `moment` (a UTC instant)."""
+def known_at(connection: sa.Connection, token: str, moment: str) -> list[str]:
+    """Return, as it is stored, the version of each consent of a client that the register held at `moment` (a UTC instant)."""
     held = (versions.c.recorded <= moment, sa.or_(versions.c.superseded.is_(None), versions.c.superseded > moment))
-    rows = connection.execute(
-        sa.select(versions.c.resource).where(versions.c.patient_token == token, *held).order_by(versions.c.id, versions.c.version)
-    )
-    return list({resource["id"]: resource for resource in map(json.loads, rows.scalars())}.values())
+    statement = sa.select(versions.c.id, versions.c.resource).where(versions.c.patient_token == token, *held)
+    rows = connection.execute(statement.order_by(versions.c.id, versions.c.version))
+    return list({row.id: row.resource for row in rows}.values())
 
 
 def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, Any] | None:
@@ -71,13 +79,13 @@ def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_m
     own = (versions.c.id == resource["id"], versions.c.patient_token == token)
     _hold(connection, token)
     where = (*own, versions.c.superseded.is_(None))
-    current = connection.scalar(sa.select(versions.c.version).where(*where))
-    if current is None:
+    newest = connection.scalar(sa.select(versions.c.version).where(*where))
+    if newest is None:
         raise Refused(NOT_FOUND, "the client has no consent with this id")
-    if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(current):
-        raise Refused(VERSION_STALE, f"version {current} stands")
+    if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(newest):
+        raise Refused(VERSION_STALE, f"version {newest} stands")
     connection.execute(versions.update().where(*where).values(superseded=instant(now)))
-    return _insert(connection, resource, token, current + 1, now)
+    return _insert(connection, resource, token, newest + 1, now)
 
 
 def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, version: int, now: datetime) -> dict[str, Any]:
@@ -91,8 +99,8 @@ def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, ver
     return stored
 
 
-def rely(connection: sa.Connection, pairs: set[tuple[str, str]], token: str) -> list[dict[str, Any]]:
-    """Keep that permits were given on consents of a client to holders (URA); returns the client's consents as they then stand.
+def rely(connection: sa.Connection, pairs: set[tuple[str, str]], token: str) -> list[str]:
+    """Keep that permits were given on consents of a client to holders (URA); returns what is `current` then.
 
     A change that the answer does not show comes later, and knows of these holders.
     """
@@ -105,7 +113,7 @@ def rely(connection: sa.Connection, pairs: set[tuple[str, str]], token: str) -> 
         except sa.exc.IntegrityError:
             if connection.scalar(sa.select(relied.c.consent).where(*where)) is None:
                 raise
-    return of_patient(connection, token)
+    return current(connection, token)
 
 
 def _hold(connection: sa.Connection, token: str, *, shared: bool = False) -> None:

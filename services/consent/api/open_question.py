@@ -26,7 +26,7 @@ from services.consent.mitz.catalogue import KIND_OF_TYPE, UZI
 from services.consent.mitz.open_rules import OpenQuestion
 from services.consent.mitz.soap import read, write
 from services.consent.mitz.xacml import PERSON_SYSTEMS
-from services.consent.model import read_consent
+from services.consent.model import stored_consent
 
 PATH = "/mitz/openautorisatievraag"
 _DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -65,7 +65,7 @@ async def _locations(admission: Admission, index_key: bytes, patient: str, state
     token = store.patient_token(index_key, patient)
     database, now = admission.tenant.database, instant(admission.tenant.clock.now())
     found = await database.read(subscriptions.of_client, token)
-    consents = [read_consent(resource, patient) for resource in await database.read(store.of_patient, token)]
+    consents = [stored_consent(text, patient) for text in await database.read(store.current, token)]
     locations = []
     for each in found:
         kind, user_kind = KIND_OF_TYPE[each.holder_type], KIND_OF_TYPE[stated.user_type]

@@ -1,5 +1,6 @@
 """Who relies on a consent is told of its end, in whatever order a first permit and the change that ends it come."""
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -91,7 +92,7 @@ def test_a_change_waits_for_who_begins_to_rely_and_tells_it(engine: sa.Engine, t
 
     changing = threading.Thread(target=change)
     with engine.begin() as relying:
-        assert [each["id"] for each in store.rely(relying, {("1", URA)}, token)] == ["1"]
+        assert [json.loads(each)["id"] for each in store.rely(relying, {("1", URA)}, token)] == ["1"]
         changing.start()
         with engine.connect() as looking:
             waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
