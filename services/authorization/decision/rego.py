@@ -19,7 +19,7 @@ import structlog
 log = structlog.get_logger(__name__)
 PROGRAM = Path(__file__).with_name("rego_process.py")
 EVALUATION, LOADING = 5, 30  # seconds until an engine that does not answer is ended
-BOUND = 512 * 2**20  # bytes in use at which it is replaced; it stays under 100 MB, so this is for a leak that we do not know
+BOUND = 512 * 2**20  # bytes in use at which it is replaced, in case it leaks after all; four versions of our policies take 200 MB
 
 
 class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
