@@ -325,10 +325,17 @@ EMERGENCY_AT_HOLDER = Reason(
     "business-rule",
     "Consent decides nothing in an emergency: the holder does, with a reason in words, for a short time.",
 )
+AUTHORIZATION_DETAILS = Reason(
+    "authorization_details",
+    400,
+    "invalid_authorization_details",
+    "invalid",
+    "Send authorization_details (RFC 9396) as a JSON list with one object of type client_data, with the fields that it has.",
+)
 EMERGENCY_REASON = Reason(
     "emergency_reason",
     400,
-    "invalid_request",
+    "invalid_authorization_details",
     "required",
     "Say in words why this cannot wait: 'reason' in authorization_details, 10 to 500 characters, which the client will read.",
 )
@@ -606,7 +613,8 @@ def page() -> str:
     ]
     head = "| reason | HTTP | OAuth error | FHIR issue | what to change |\n|---|---|---|---|---|\n"
     return (
-        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n"
+        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n"
+        "The iWlz doors, whose bodies are prescribed, carry it in `X-Reason`, with `X-Detail` and `X-Remedy`.\n\n"
         + head
         + "\n".join(rows)
     )

@@ -1,4 +1,4 @@
-"""The kinds of event that the network logs, as NEN 7513 codes in BALP form (logging-consent.md §2 and §3)."""
+"""The kinds of event that the network logs, as NEN 7513 codes in the form of IHE BALP 1.1.5."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -91,6 +91,32 @@ SEARCH_PARAMETERS: dict[str, dict[str, Parameter]] = {
 COMMON: dict[str, Parameter] = {"_id": _token("id"), "_lastUpdated": Parameter("date", ("meta.lastUpdated",))}
 
 
+_SHAPES: dict[Kind, str] = {
+    "token": "code, system|code, |code or system|", "reference": "id, or Type/id", "uri": "the whole uri",
+    "string": "the begin of a text", "date": f"a date, after one of {', '.join(PREFIXES)} or none",
+}  # fmt: skip
+_MODIFIED = {"": "", "contains": ": a part of it", "exact": ": the whole of it", "identifier": " of who is referred to"}
+_PAGING = {"_count": f"at most {MAXIMUM_COUNT}", "_cursor": "from the link next, unchanged", "_format": "json"}
+_INCLUDES = {"_include": "Type:parameter", "_revinclude": "Type:parameter"}
+
+
+def described(*resource_types: str, includes: bool = True) -> dict[str, str]:
+    """Return every parameter that `parse` takes for these types, with its modifiers, and what a value looks like."""
+    owners: dict[str, list[str]] = {}
+    shapes: dict[str, str] = {}
+    for resource_type in resource_types:
+        for name, parameter in (COMMON | SEARCH_PARAMETERS[resource_type]).items():
+            for modifier in ("", *sorted(MODIFIERS.get(parameter.kind, ()))):
+                full = f"{name}:{modifier}" if modifier else name
+                owners.setdefault(full, []).append(resource_type)
+                shapes[full] = _SHAPES["token" if modifier == "identifier" else parameter.kind] + _MODIFIED[modifier]
+    found = {
+        name: shape if len(owners[name]) == len(resource_types) else f"{shape} ({', '.join(owners[name])})"
+        for name, shape in shapes.items()
+    }
+    return found | _PAGING | (_INCLUDES if includes else {})
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value asked for. Token: `system` None = any, "" = none; `value` None = any. Date: `prefix`, and [value, high)."""

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from proeftuin.credentials.credential import read
 from proeftuin.credentials.dids import web_did
 from proeftuin.parties import KINDS, VENDOR, Party
 from proeftuin.sandbox.care_system import CareSystem
@@ -48,20 +49,22 @@ class Wallets:
         await self._call(holder, "accept credentials", "POST", "holder/offers", content=accepted)
 
     async def provide(self, system: CareSystem) -> None:
-        """Give a care provider or a vendor what it lacks; to do it twice changes nothing."""
+        """Give a care provider or a vendor what it lacks, or what says something else by now; to do it twice changes nothing."""
         party, did = system.party, self.did(system.party)
-        known = {each["type"] for each in await self.held(system)}
+        known = {each["type"]: read(each["raw"]).claims for each in reversed(await self.held(system))}  # the newest counts
         if party.is_care_provider:
-            if "X509Credential" not in known:
+            place = party.city or "onbekend"
+            if known.get("X509Credential", {}).get("subject") != {"O": party.name, "L": place}:
                 await self.hold(system, await self.issue(system, "X509Credential"))
-            organization = {"ura": party.ura, "name": party.name, "city": party.city or "onbekend"}
+            organization = {"ura": party.ura, "name": party.name, "city": place}
             stated: dict[str, dict[str, Any]] = {
                 "NutsUraCredential": {"organization": organization},
                 "HealthcareProviderRoleTypeCredential": {"roleCodeNL": KINDS[party.kind].nictiz},
             }
         else:
             stated = {"ServiceProviderCredential": {"name": party.name, "identifier": party.client_id}}
-        if lacking := {kind: {"id": did} | subject for kind, subject in stated.items() if kind not in known}:
+        said = {kind: {"id": did} | subject for kind, subject in stated.items()}
+        if lacking := {kind: subject for kind, subject in said.items() if known.get(kind) != subject}:
             await self.offer(self._register, system, lacking)
 
     async def delegate(self, provider: CareSystem, vendor: CareSystem) -> None:

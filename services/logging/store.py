@@ -1,4 +1,4 @@
-"""The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added; only erasure changes one."""
+"""The tables of the log (C2SP tlog-tiles): events, tiles, checkpoints. Rows are added; only erasure changes one."""
 
 import json
 import re

@@ -11,18 +11,20 @@ from typing import Any
 
 import httpx
 import pytest
+from joserfc import jwk
 
 SERVICE_SYSTEM = "https://proeftuin.example/CodeSystem/service"
 
 
 @dataclass
 class Target:
-    """A network as a vendor sees it: a client with a certificate, and what addressing tells."""
+    """A network as a vendor sees it: a client with a certificate and its key, and what addressing tells."""
 
     http: httpx.Client
     addressing: str
     services: dict[str, str]
     client_id: str
+    key: jwk.ECKey
 
     def token(self, service: str, scope: str, **changes: str) -> httpx.Response:
         """Ask the network's authorization server for a token."""
@@ -47,4 +49,5 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     with httpx.Client(verify=context, trust_env=False) as http:
         entries = http.get(f"{addressing}/fhir/Endpoint", params={"identifier": f"{SERVICE_SYSTEM}|"}).json()["entry"]
         services = {entry["resource"]["identifier"][0]["value"]: entry["resource"]["address"] for entry in entries}
-        yield Target(http, addressing, services, client_id)
+        key = jwk.ECKey.import_key((identity / "certificate.key").read_text())
+        yield Target(http, addressing, services, client_id, key)

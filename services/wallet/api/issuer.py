@@ -33,10 +33,10 @@ def router(wallets: dict[str, Wallet], issuers: dict[str, Issuer]) -> APIRouter:
         return json_response(answer, 201, headers={"Cache-Control": "no-store"})
 
     @routes.get("/iam/{party}/issuer/vc")
-    @require(own_party=True)
+    @require(own_party=True, query={"type": "a type of credential", "subject": "a DID"})
     async def issued(admission: Admitted, party: str) -> Response:
-        """What was issued, newest first; parameters `type` and `subject` narrow it. `revoked_at` tells what was revoked."""
-        asked = admission.request.query_params
+        """What was issued, newest first. `revoked_at` tells what was revoked."""
+        asked = admission.query()
         rows = await wallets[party].tenant.database.read(store.issued_of, asked.get("type"), asked.get("subject"))
         return json_response([{name: row[name] for name in _SHOWN if row[name] is not None} for row in rows])
 

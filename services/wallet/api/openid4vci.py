@@ -9,7 +9,7 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import ISSUANCE, TOKEN_REQUEST
 from proeftuin.audit.redaction import token_request
-from proeftuin.credentials.openid4vci import ISSUER_METADATA, SERVER_METADATA
+from proeftuin.credentials.openid4vci import GRANT_TYPE, ISSUER_METADATA, SERVER_METADATA
 from proeftuin.reasons import CREDENTIAL_REQUEST, Refused
 from proeftuin.transport.tracing import Trace
 from services.wallet.issuance import Issuance
@@ -24,6 +24,12 @@ def credential_error(refused: Refused, trace: Trace) -> Response:
     if refused.oauth == "invalid_request":
         refused.oauth = CREDENTIAL_REQUEST.oauth
     return oauth(refused, trace)
+
+
+_ASKED = {
+    "grant_type": GRANT_TYPE, "client_id": "of the certificate, such as ura:90000101", "pre-authorized_code": "of the offer",
+    "tx_code": "the transaction code, where the offer has one",
+}  # fmt: skip
 
 
 def routers(issuers: dict[str, Issuer], rules: Issuance) -> list[APIRouter]:
@@ -49,7 +55,7 @@ def routers(issuers: dict[str, Issuer], rules: Issuance) -> list[APIRouter]:
         return json_response(await issuers[party].offered(admission, offer_id), headers=_NO_STORE)
 
     @routes.post("/iam/{party}/token")
-    @require(event=TOKEN_REQUEST, media_types=("application/x-www-form-urlencoded",), max_body=65536)
+    @require(event=TOKEN_REQUEST, form=_ASKED, max_body=65536)
     async def token(admission: Admitted, party: str) -> Response:
         """A token for a pre-authorized code (§6.1), and the transaction code where the offer has one."""
         form = await admission.form()

@@ -1,4 +1,4 @@
-"""What must be logged of each route, written down from logging-consent.md §3 (BALP) and §8.3, not from the code.
+"""What must be logged of each route, written down from IHE BALP 1.1.5, not from the code.
 
 A row is `<type> <subtype> <action>`, or None where success is logged at neither end. A refusal has the row's own kind, and
 `REFUSED` where there is none; a handshake that TLS refuses is `NODE` for both. Every route that there is stands here.

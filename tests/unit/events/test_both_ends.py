@@ -1,4 +1,4 @@
-"""Every call leaves exactly the audit events that the contract demands, at both ends (logging-consent.md §3, §8.3)."""
+"""Every call leaves exactly the audit events that the contract demands, at both ends (IHE BALP 1.1.5)."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator

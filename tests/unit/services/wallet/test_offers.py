@@ -176,7 +176,11 @@ def token_with(**changes: Any) -> Callable[[Flow], Awaitable[httpx.Response]]:
         ("invalid_grant", "code_invalid", forgotten_code),
         ("invalid_grant", "code_invalid", forged_code),
         ("invalid_grant", "code_invalid", token_with(**{"pre-authorized_code": "\udcff garbage é"[1:]})),
-        ("invalid_grant", "code_invalid", token_with(**{"pre-authorized_code": ""})),
+        (
+            "invalid_request",
+            "invalid_request",
+            token_with(**{"pre-authorized_code": ""}),
+        ),  # RFC 6749 §3.1
         ("invalid_grant", "party_mismatch", another_holder),
         ("invalid_request", "invalid_request", unsent_tx_code),
         ("invalid_request", "invalid_request", token_with(tx_code="123456")),
