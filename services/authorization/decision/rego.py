@@ -1,6 +1,6 @@
 """The Rego engine, in a process of its own (rego_process.py): one for each process of ours, shared by its instances.
 
-In one process with another C++ library the engine leaks: docs/decisions/0011-policies-in-rego.md. An engine that died, hangs or has
+In one process with another C++ library the engine leaks: docs/decisions/0012-policies-in-rego.md. An engine that died, hangs or has
 grown is replaced; one that gave no answer is asked once more, and then whoever asks denies.
 """
 
