@@ -1,7 +1,6 @@
 """A folder of policies: rules in Rego, data in TOML beside them; read again when a file changes, and named by content."""
 
 import hashlib
-import json
 import time
 import tomllib
 from collections.abc import Callable
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from regopy import Interpreter, RegoError
+
+from services.authorization.decision.rego import ENGINE, PolicySet, Unevaluable
 
 log = structlog.get_logger(__name__)
 Prepare = Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]
@@ -30,12 +30,11 @@ class Version:
         return {"version": self.name, "sha256": self.sha256}
 
 
-class Unevaluable(Exception):  # noqa: N818 - whoever asks denies
-    """The rules gave no answer: a fault in them, and never a reason to allow."""
-
-
 class Loaded:
-    """One version of the policies, compiled; `documents` are the TOML files by stem. Raises RegoError, ValueError or KeyError."""
+    """One version of the policies, compiled; `documents` are the TOML files by stem.
+
+    Raises RegoError, ValueError, KeyError, or Unevaluable when there is no engine to compile them.
+    """
 
     def __init__(self, contents: tuple[tuple[str, bytes], ...], prepare: Prepare) -> None:
         digest = hashlib.sha256()
@@ -44,33 +43,25 @@ class Loaded:
         texts = {name: content.decode() for name, content in contents}
         self.documents = {Path(name).stem: tomllib.loads(text) for name, text in texts.items() if name.endswith(".toml")}
         self.version = Version(str(self.documents["profiles"]["version"]), digest.hexdigest())
-        self._interpreter = Interpreter()
-        self._rules: dict[str, Any] = {}
         modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
-        for name, text in modules.items():
-            self._interpreter.add_module(name, text)
-        self.data = prepare(self.documents, modules)
-        self._interpreter.add_data(self.data)
+        self._rules: set[str] = set()
         for text in modules.values():
             package = next(line.removeprefix("package ").strip() for line in text.splitlines() if line.startswith("package "))
-            for rule in {line.split()[0] for line in text.splitlines() if " contains " in line}:
-                self._rules[f"{package}.{rule}"] = self._interpreter.build(f"data.{package}.{rule}")
+            self._rules |= {f"{package}.{line.split()[0]}" for line in text.splitlines() if " contains " in line}
+        self.data = prepare(self.documents, modules)
+        self._policies = PolicySet(modules, self.data, sorted(self._rules))
+        ENGINE.load(self._policies)
 
     def evaluate(self, package: str, rule: str, facts: dict[str, Any], *, optional: bool = False) -> list[Any]:
         """Return what the set `rule` of `package` contains for these facts; an `optional` one that there is not, nothing.
 
         Raises Unevaluable.
         """
-        compiled = self._rules.get(f"{package}.{rule}")
-        if compiled is None:
+        if f"{package}.{rule}" not in self._rules:
             if optional:
                 return []
             raise Unevaluable(f"there is no {package}.{rule}")
-        try:
-            self._interpreter.set_input(facts)
-            found = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]
-        except (RegoError, ValueError, KeyError, IndexError) as error:
-            raise Unevaluable(f"{package}.{rule} has no value for this request") from error
+        found = ENGINE.evaluate(self._policies, f"{package}.{rule}", facts)
         if not isinstance(found, list):
             raise Unevaluable(f"{package}.{rule} is no set")
         return found
@@ -109,7 +100,7 @@ class Policies:
             try:
                 self.loaded, self.fault = _load(_contents(self.folder), self.prepare), None
                 log.info("policies loaded", **self.loaded.version.as_json())
-            except (RegoError, ValueError, KeyError, TypeError, OSError, StopIteration) as error:
+            except (ValueError, KeyError, TypeError, OSError, StopIteration, Unevaluable) as error:
                 self.fault = f"{type(error).__name__}: {str(error)[:300]}"
                 log.error("policies not loaded, those before stay in force", fault=self.fault)
         return self.loaded

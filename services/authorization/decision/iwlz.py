@@ -12,8 +12,9 @@ from proeftuin.graphql import filters, normal
 from proeftuin.graphql.filters import Filter
 from proeftuin.graphql.normal import Node, Query, Unacceptable
 from proeftuin.iwlz import schemas
-from services.authorization.decision.folder import Loaded, Policies, Unevaluable
+from services.authorization.decision.folder import Loaded, Policies
 from services.authorization.decision.model import PIP, Caller, Decision, Finding
+from services.authorization.decision.rego import Unevaluable
 
 log = structlog.get_logger(__name__)
 FOLDER = Path(__file__).parent / "policies" / "iwlz"

@@ -8,7 +8,8 @@ from proeftuin.fhir import interaction
 from proeftuin.fhir.interaction import Interaction, UnknownInteractionError
 from proeftuin.identifiers import BSN_SYSTEM, is_bsn
 from proeftuin.reasons import Refused
-from services.authorization.decision.folder import Policies, Unevaluable
+from services.authorization.decision.folder import Policies
+from services.authorization.decision.rego import Unevaluable
 
 FOLDER = Path(__file__).parent / "policies" / "knooppunt"
 FORBIDDEN = ("test_", "system")

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from services.authorization.decision.folder import Policies, Unevaluable
+from services.authorization.decision.folder import Policies
+from services.authorization.decision.rego import Unevaluable
 
 FOLDER = Path(__file__).parent / "policies" / "kikv"
 SCOPE = "system/kik-v.s"

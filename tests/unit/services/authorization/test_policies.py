@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from regopy import RegoError
 
 from proeftuin.iwlz import schemas
 from services.authorization.decision.iwlz import FOLDER, Decisions, prepare
+from services.authorization.decision.rego import RegoError
 from tests.unit.graphql.rewriting import Rewriting, inlined
 from tests.unit.services.authorization.policy_cases import CASES, PROFILES, Case, Stage
 
