@@ -68,11 +68,9 @@ class Loaded:
             raise Unevaluable(f"there is no {package}.{rule}")
         try:
             self._interpreter.set_input(facts)
-            found = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]
+            found: list[Any] = json.loads(str(self._interpreter.query_bundle(compiled)))["expressions"][0]
         except (RegoError, ValueError, KeyError, IndexError) as error:
             raise Unevaluable(f"{package}.{rule} has no value for this request") from error
-        if not isinstance(found, list):
-            raise Unevaluable(f"{package}.{rule} is no set")
         return found
 
 
