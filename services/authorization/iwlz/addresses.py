@@ -1,7 +1,7 @@
 """From where a certificate may be used: the addresses that its owner registered, as data beside the policies."""
 
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from proeftuin.access.admission import Admission
 from proeftuin.reasons import ADDRESS_UNREGISTERED, Refused
@@ -19,8 +19,11 @@ class Addresses:
         if registered is None:
             return
         client = admission.request.client
-        address = ip_address(client.host if client else "")
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # as a socket for both families tells it
-        if not any(address in ip_network(each) for each in registered):
-            raise Refused(ADDRESS_UNREGISTERED, f"{address} is not registered with this certificate")
+        if client is None or not any(_address(client.host) in ip_network(each) for each in registered):
+            raise Refused(ADDRESS_UNREGISTERED, "the address of this connection is not registered with the certificate")
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    """Return an address, of IPv4 also where a socket for both families tells it as one of IPv6."""
+    address = ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address

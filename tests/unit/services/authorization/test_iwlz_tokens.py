@@ -93,11 +93,12 @@ async def test_a_mandate_is_of_this_actor_for_this_principal_until_its_last_day(
     [
         ("192.0.2.7", ["192.0.2.0/24"], True), ("::ffff:192.0.2.7", ["192.0.2.0/24"], True), ("192.0.3.7", ["192.0.2.0/24"], False),
         ("2001:db8::1", ["192.0.2.0/24", "2001:db8::/32"], True), ("2001:db9::1", ["192.0.2.0/24", "2001:db8::/32"], False),
-        ("192.0.2.7", [], False), ("192.0.2.7", None, True),
+        ("192.0.2.7", [], False), ("192.0.2.7", None, True), (None, ["192.0.2.0/24"], False), (None, None, True),
     ],
 )  # fmt: skip
-def test_a_certificate_is_used_from_a_registered_address(host: str, registered: list[str] | None, *, allowed: bool) -> None:
-    told = SimpleNamespace(peer=SimpleNamespace(client_id="ura:1"), request=SimpleNamespace(client=SimpleNamespace(host=host)))
+def test_a_certificate_is_used_from_a_registered_address(host: str | None, registered: list[str] | None, *, allowed: bool) -> None:
+    client = SimpleNamespace(host=host) if host else None
+    told = SimpleNamespace(peer=SimpleNamespace(client_id="ura:1"), request=SimpleNamespace(client=client))
     addresses = Addresses(lambda: {"ura:2": []} if registered is None else {"ura:1": registered})
     if allowed:
         addresses.check(told)  # type: ignore[arg-type] # what it reads of an admission
