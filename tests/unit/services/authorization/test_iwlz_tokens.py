@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,6 +66,7 @@ def test_a_token_states_its_actor_and_only_scopes_that_are_text() -> None:
 def test_what_kind_of_organisation_a_party_is(tmp_path: Path) -> None:
     seed = Network(tmp_path).seed
     kinds = {party: organisation(seed.party(party))["instantie_type"] for party in (ZA, ZK, CIZ, VENDOR)}
+    assert organisation(replace(seed.party(VENDOR), agb="06990101"))["instantie_type"] == "Onderneming"
     assert kinds == {ZA: "Zorgaanbieder", ZK: "Zorgkantoor", CIZ: "Onderneming", VENDOR: "Onderneming"}
 
 
