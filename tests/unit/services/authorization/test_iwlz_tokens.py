@@ -67,6 +67,7 @@ def test_what_kind_of_organisation_a_party_is(tmp_path: Path) -> None:
     seed = Network(tmp_path).seed
     kinds = {party: organisation(seed.party(party))["instantie_type"] for party in (ZA, ZK, CIZ, VENDOR)}
     assert organisation(replace(seed.party(VENDOR), agb="06990101"))["instantie_type"] == "Onderneming"
+    assert organisation(replace(seed.party(ZA), agb=None))["instantie_type"] == "Onderneming"
     assert kinds == {ZA: "Zorgaanbieder", ZK: "Zorgkantoor", CIZ: "Onderneming", VENDOR: "Onderneming"}
 
 
