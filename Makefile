@@ -20,7 +20,7 @@ help: ## Show what there is
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
-sandbox: .venv/main.stamp ## Start the network, play the exchange and its refusals, stay up (Ctrl-C stops)
+sandbox: .venv/main.stamp ## Start the network, play the exchange and its refusals, stay up (Ctrl-C stops; PROEFTUIN_BASE_PORT moves its ports)
 	$(RUN) proeftuin up
 
 demo: .venv/main.stamp ## The same, then stop everything; exit 0 only when every outcome was the expected one

@@ -17,6 +17,7 @@ from proeftuin.sandbox.seeding import care_system
 from proeftuin.storage.database import Database
 from services.authorization import store
 from services.authorization.grants import GRANT, Ground
+from tests.faults.processes import ROOT, Processes, answers
 
 SIZES = (1_000, 1_000_000)
 ROUNDS, CALLS = 7, 200
@@ -87,8 +88,11 @@ def measure(folder: Path) -> tuple[dict[str, list[float]], dict[str, float]]:
     return ratios, figures
 
 
-def against_oidc_provider(home: Home, folder: Path, port: int) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Return the rate of the token endpoint of a running network over that of oidc-provider, in turns; nothing without node."""
+def against_oidc_provider(folder: Path, port: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Return the rate of our token endpoint over that of oidc-provider, each a process of its own; nothing without node.
+
+    Ours has the log of its events beside it, in a third process.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return {}, {}
@@ -97,22 +101,28 @@ def against_oidc_provider(home: Home, folder: Path, port: int) -> tuple[dict[str
     install = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     if subprocess.run(install, cwd=folder, capture_output=True, check=False).returncode != 0:  # noqa: S603 - our own command
         return {}, {}
+    home = Home(folder / "tokens")
+    home.prepare(ROOT / "parties.toml", port)
     hospital, server = cast(home.seed).hospital, home.instance_folder("authorization")
     parts = {
-        "port": port, "client_id": hospital.client_id, "scope": "nvi:localize", "certificate": str(server / "server.pem"),
+        "port": port + 99, "client_id": hospital.client_id, "scope": "nvi:localize", "certificate": str(server / "server.pem"),
         "key": str(server / "server.key"),
         "ca": [str(path) for path in home.trust.glob("*.pem") if not path.name.endswith(".crl.pem")],
     }  # fmt: skip
+    processes = Processes(home)
     command = [node, "oidc_provider.mjs", json.dumps(parts)]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:  # noqa: S603
         try:
+            for name in ("authorization", "logging"):
+                processes.start(name)
             assert other.stdout is not None  # noqa: S101 - it is a pipe
             while other.stdout.readline().strip() != "ready":
                 if other.poll() is not None:
                     return {}, {}
-            ours, theirs = asyncio.run(_rates(home, f"https://localhost:{port}/token"))
+            ours, theirs = asyncio.run(_rates(home, f"https://localhost:{port + 99}/token"))
         finally:
             other.terminate()
+            processes.kill_all()
     name = "token endpoint / oidc-provider's, which stores in memory and logs nothing"
     figures = {"oidc-provider (requests/s)": statistics.median(theirs), "ours beside it (requests/s)": statistics.median(ours)}
     return {name: [a / b for a, b in zip(ours, theirs, strict=True)]}, figures
@@ -122,6 +132,8 @@ async def _rates(home: Home, other: str) -> tuple[list[float], list[float]]:
     """Return the tokens per second of ours and of the other in each turn, after both were warmed up."""
     network = home.topology.network
     system = care_system(home, cast(home.seed).hospital.id)
+    peers = system.client.peers  # what is measured is the server, not what the caller logs
+    await answers(system.client, f"{network.issuer}/jwks")
     form = {
         "grant_type": "client_credentials", "client_id": system.party.client_id, "scope": "nvi:localize",
         "resource": network.localization,
@@ -133,7 +145,7 @@ async def _rates(home: Home, other: str) -> tuple[list[float], list[float]]:
         async def worker() -> None:
             nonlocal done
             while time.perf_counter() < end:
-                answer = await system.client.request("POST", url, form=form)
+                answer = await peers.request("POST", url, form=form)
                 assert answer.status == 200, answer.body  # noqa: S101 - a failing call would be a false figure
                 done += 1
 

@@ -35,7 +35,8 @@ another, {cores} cores, Python {python}, SQLite with synchronous=FULL, {clients}
 - *exchange / bare requests*: the same against as many requests to a bare guarded mTLS route (the JWKS) as the exchange makes,
   the nested ones included: what finding, deciding, storing and logging cost over transport alone.
 - *grants*: the store of an authorization server by itself, in rounds. *oidc-provider* is npm's, with the same grant (client
-  credentials, mTLS, a bound ES256 JWT), where node is installed; ours stores grant and audit event durably before it answers.
+  credentials, mTLS, a bound ES256 JWT), where node is installed, both in a process of their own; ours stores grant and audit event
+  durably before it answers, and delivers the event to a log on the same machine.
 - *log over mTLS*: a log in a process of its own, against one that gives each event a commit of its own, in turns; and an event
   against a bare route over mTLS that inserts the same document durably, interleaved call by call (benchmarks/intake.py).
 - *log*: the log by itself, on SQLite, without HTTP; benchmarks/log.py says how the logs are filled. It takes 8 GB for a while.
@@ -228,9 +229,9 @@ def main() -> None:
             whole, hops, bare, requests = asyncio.run(exchanges(home))
             found = asyncio.run(rates(home))
             figures |= memory(running.pid_of(home) or 0)
-            of_other, figures_of_other = authorization.against_oidc_provider(home, Path(folder), 9540 + 99)
         finally:
             running.stop(home)
+        of_other, figures_of_other = authorization.against_oidc_provider(Path(folder), 9740)
         of_grants, figures_of_grants = authorization.measure(Path(folder))
         over_mtls, figures_over_mtls = intake.measure(Path(folder))
         of_consent, figures_of_consent = consent.measure(Path(folder))

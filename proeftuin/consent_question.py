@@ -1,4 +1,4 @@
-"""The closed question that a holder asks consent: may this user see these categories? (logging-consent.md §7.4)"""
+"""The closed question that a holder asks consent: may this user see these categories?"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pseudonyms by oblivious evaluation: the caller blinds, the receiver opens and unblinds (addressing-localization.md §3.1).
+"""Pseudonyms by oblivious evaluation: the caller blinds, the receiver opens and unblinds (RFC 9497; GF pseudonymisation).
 
 RFC 9497 OPRF(ristretto255, SHA-512), mode 0, up to Unblind, over libsodium (rbcl).
 """

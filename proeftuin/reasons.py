@@ -258,14 +258,18 @@ PKCE = Reason(
     "pkce", 400, "invalid_grant", "security", "Send the code_verifier whose S256 challenge began this authorization (RFC 7636)."
 )
 CODE_INVALID = Reason(
-    "code_invalid", 400, "invalid_grant", "expired", "Begin the authorization again; a code lives for a minute, for one client."
+    "code_invalid",
+    400,
+    "invalid_grant",
+    "expired",
+    "Begin the authorization again, or ask for a new offer; a code is short-lived, and for one client.",
 )
 CODE_REPLAYED = Reason(
     "code_replayed",
     400,
     "invalid_grant",
     "duplicate",
-    "A code serves once; what was given on it was revoked. Begin the authorization again.",
+    "A code serves once. Begin the authorization again, or ask for a new offer.",
 )
 RESPONSE_TYPE = Reason(
     "response_type",
@@ -328,10 +332,17 @@ EMERGENCY_AT_HOLDER = Reason(
     "business-rule",
     "Consent decides nothing in an emergency: the holder does, with a reason in words, for a short time.",
 )
+AUTHORIZATION_DETAILS = Reason(
+    "authorization_details",
+    400,
+    "invalid_authorization_details",
+    "invalid",
+    "Send authorization_details (RFC 9396) as a JSON list with one object of type client_data, with the fields that it has.",
+)
 EMERGENCY_REASON = Reason(
     "emergency_reason",
     400,
-    "invalid_request",
+    "invalid_authorization_details",
     "required",
     "Say in words why this cannot wait: 'reason' in authorization_details, 10 to 500 characters, which the client will read.",
 )
@@ -448,6 +459,54 @@ CREDENTIAL_MISSING = Reason(
 ISSUANCE_NOT_ALLOWED = Reason(
     "issuance_not_allowed", 403, "access_denied", "forbidden", "Issue only what issuance.toml lets this kind of party issue."
 )
+OFFER_MALFORMED = Reason(
+    "offer_malformed", 400, "invalid_request", "structure", "Send a credential offer as its issuer made it (OpenID4VCI 1.0 §4.1)."
+)
+OFFER_SPENT = Reason(
+    "offer_spent",
+    400,
+    "credential_request_denied",
+    "duplicate",
+    "Ask the issuer for a new offer; each credential of an offer is given once.",
+)
+CREDENTIAL_REQUEST = Reason(
+    "credential_request",
+    400,
+    "invalid_credential_request",
+    "structure",
+    "Send credential_configuration_id and one key proof in proofs.jwt (OpenID4VCI 1.0 §8.2).",
+)
+CREDENTIAL_UNKNOWN = Reason(
+    "credential_unknown",
+    400,
+    "unknown_credential_configuration",
+    "not-supported",
+    "Ask for a key of credential_configurations_supported in the metadata of the issuer.",
+)
+CREDENTIAL_NOT_GIVEN = Reason(
+    "credential_not_given",
+    502,
+    "server_error",
+    "processing",
+    "The issuer did not give what it offered; mend what its answer names, or ask it for a new offer.",
+)
+TX_CODE = Reason(
+    "tx_code", 400, "invalid_grant", "security", "Send the transaction code that the issuer gave; after three tries the offer ends."
+)
+KEY_PROOF = Reason(
+    "key_proof",
+    400,
+    "invalid_proof",
+    "security",
+    "Prove the key of the DID that the credential is offered to, for this issuer and now (OpenID4VCI 1.0 appendix F.1).",
+)
+KEY_PROOF_NONCE = Reason(
+    "key_proof_nonce",
+    400,
+    "invalid_nonce",
+    "security",
+    "Make the proof with a new c_nonce of the nonce endpoint; it serves once.",
+)
 DID_UNRESOLVABLE = Reason(
     "did_unresolvable",
     400,
@@ -561,7 +620,8 @@ def page() -> str:
     ]
     head = "| reason | HTTP | OAuth error | FHIR issue | what to change |\n|---|---|---|---|---|\n"
     return (
-        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n\n"
+        "# Reasons\n\nEvery refusal carries one of these, in the body, in `X-Reason` and in its audit event.\n"
+        "The iWlz doors, whose bodies are prescribed, carry it in `X-Reason`, with `X-Detail` and `X-Remedy`.\n\n"
         + head
         + "\n".join(rows)
     )

@@ -1,4 +1,4 @@
-"""Who decides for a client of care: the client, or a representative who is known, by age (WGBO; logging-consent.md §7.3)."""
+"""Who decides for a client of care: the client, or a representative who is known, by age (WGBO, art. 7:447, 7:450 and 7:465 BW)."""
 
 from dataclasses import dataclass
 from datetime import date

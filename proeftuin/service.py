@@ -129,13 +129,13 @@ class Service:
         """Return the application: `routers` behind the enforcement point, and health, metrics and OpenAPI beside them."""
         app = FastAPI(
             title=title, description=description, version=__version__, lifespan=self._lifespan,
-            openapi_url=None, docs_url=None, redoc_url=None,
+            openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
         )  # fmt: skip
         app.state.service, app.state.trust, app.state.metrics = self, self.trust, self.metrics
         app.state.tenant_of = self.tenant_of
         self._routers = [*routers, _operations(self, app)]
-        for router in self._routers:
-            app.include_router(router)
+        for router in self._routers:  # include_router would have each request matched twice
+            app.router.routes.extend(router.routes)
 
         async def unmatched(request: Request, error: Exception) -> Response:
             async def refuse(_: Admission) -> Response:

@@ -40,6 +40,8 @@ def deeper(value: Any, depth: int) -> bool:  # noqa: ANN401 - JSON is any
     """Tell whether a value is nested deeper than `depth` levels, however deep it is."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(depth):
+        if not level:
+            return False
         inner = [each for holder in level for each in (holder.values() if isinstance(holder, dict) else holder)]
         level = [each for each in inner if isinstance(each, dict | list)]
     return bool(level)

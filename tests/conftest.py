@@ -50,6 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pki", default="", help="What stands for `proeftuin pki` there, where the CA is not in that folder.")
     parser.addoption("--iwlz-url", default="", help="The iWlz doors under test, up to and with /netwerkmodel/v3.")
     parser.addoption(
+        "--wallet-url", default="", help="The wallet of the care provider of --identity, which is its credential issuer identifier."
+    )
+    parser.addoption(
         "--iwlz-profile", default="", help="The profile that the iWlz doors under test speak; ours are asked for both."
     )
     parser.addoption("--agb", default="06990101", help="The AGB of the certificate, for the iWlz doors.")

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 
-from proeftuin.access.requirement import Requirement
+from proeftuin.access.requirement import Parameters, Requirement
 from proeftuin.audit import outbox
 from proeftuin.audit.record import Record
 from proeftuin.pki.identity import Peer
-from proeftuin.reasons import CONTENT_TYPE, INVALID_REQUEST, MALFORMED, TOO_LARGE, Refused
+from proeftuin.reasons import CONTENT_TYPE, INVALID_REQUEST, MALFORMED, PARAMETER_UNKNOWN, TOO_LARGE, Refused
 from proeftuin.strict_json import parse_object
 from proeftuin.tenant import Tenant
 from proeftuin.tokens.access_token import AccessToken
@@ -95,15 +95,32 @@ class Admission:
         """Return the body as a JSON object; raises Refused(MALFORMED, TOO_LARGE or CONTENT_TYPE)."""
         return json_object(await self.body())
 
-    async def form(self) -> dict[str, str]:
-        """Return an urlencoded body; a parameter that stands there twice is refused (RFC 6749 §3.2)."""
+    async def form(self, *, strict: bool = False) -> dict[str, str]:
+        """Return the fields of an urlencoded body that the route declares; others are ignored, empty ones absent (RFC 6749 §3.2).
+
+        Raises Refused: INVALID_REQUEST when one stands there twice or a required one is not there, PARAMETER_UNKNOWN for another
+        when `strict`, and what `body` raises.
+        """
         try:
             pairs = parse_qsl((await self.body()).decode(), keep_blank_values=True, strict_parsing=False, max_num_fields=100)
         except ValueError as error:
             raise Refused(MALFORMED, "the body is not urlencoded UTF-8") from error
-        values = dict(pairs)
-        if len(values) != len(pairs):
-            raise Refused(INVALID_REQUEST, "a parameter stands in the form more than once")
+        return self._declared("form", pairs, self.requirement.form, strict)
+
+    def query(self, *, strict: bool = False) -> dict[str, str]:
+        """Return the parameters of the query that the route declares, as `form` does; raises Refused."""
+        return self._declared("query", self.request.query_params.multi_items(), self.requirement.query, strict)
+
+    def _declared(self, place: str, pairs: list[tuple[str, str]], declared: Parameters, strict: bool) -> dict[str, str]:
+        if not declared:
+            raise TypeError(f"this route declares no {place}")
+        if len(dict(pairs)) != len(pairs):
+            raise Refused(INVALID_REQUEST, f"a parameter stands in the {place} more than once")
+        if strict and (unknown := dict(pairs).keys() - declared.keys()):  # not named: a name may be personal too
+            raise Refused(PARAMETER_UNKNOWN, f"{len(unknown)} unknown parameter(s): the {place} has {', '.join(declared)}")
+        values = {name: value for name, value in pairs if value and name in declared}
+        if missing := [name for name in declared if name in self.requirement.required and name not in values]:
+            raise Refused(INVALID_REQUEST, f"the {place} has no {' and no '.join(missing)}")
         return values
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proeftuin.access.requirement import Requirement
+from proeftuin.access.requirement import Parameters, Requirement
 
 SECURITY_SCHEMES = {
     "certificate": {"type": "mutualTLS", "description": "A certificate of the network's CA, over TLS 1.3."},
@@ -29,8 +29,25 @@ def describe(requirement: Requirement) -> dict[str, Any]:
         "security": [{"certificate": []} | ({} if requirement.scopes is None else {"token": sorted(requirement.scopes)})],
         "responses": {status: {"description": f"{text} {answer['description']}"} for status, text in refusals.items()},
     }
+    if requirement.query:
+        described["parameters"] = [
+            {"name": name, "in": "query", "required": name in requirement.required} | _text(about)
+            for name, about in requirement.query.items()
+        ]
     if requirement.media_types:
-        content = {media_type: {"schema": {"type": "object"}} for media_type in sorted(requirement.media_types)}
+        schema = _fields(requirement.form, requirement.required) if requirement.form else {"type": "object"}
+        content = {media_type: {"schema": schema} for media_type in sorted(requirement.media_types)}
         described["requestBody"] = {"required": True, "content": content}
+    if requirement.media_types or requirement.query:
         described["responses"]["400"] = {"description": f"The body or a parameter is wrong. {answer['description']}"}
     return described
+
+
+def _text(about: str) -> dict[str, Any]:
+    return {"description": about, "schema": {"type": "string"}}
+
+
+def _fields(form: Parameters, required: frozenset[str]) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": about} for name, about in form.items()}
+    names = [name for name in form if name in required]
+    return {"type": "object", "properties": properties} | ({"required": names} if names else {})

@@ -1,6 +1,7 @@
 """A refusal in the form that each interface prescribes, always with the reason code, the remedy and the trace id."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ FHIR_JSON = "application/fhir+json"
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 SOAP_XML = "application/soap+xml; charset=UTF-8"
 _FAULTS = "https://proeftuin.example/reasons"
+_NOT_IN_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749 §5.2
 
 
 def json_response(
@@ -40,7 +42,7 @@ def oauth(refused: Refused, trace: Trace) -> Response:
     """Render as RFC 6749 §5.2, with `reason`, `remedy` and `trace_id` beside the two standard members."""
     reason = refused.reason
     content = {
-        "error": refused.oauth, "error_description": refused.detail,
+        "error": refused.oauth, "error_description": _NOT_IN_DESCRIPTION.sub("?", refused.detail.replace('"', "'")),
         "reason": reason.code, "remedy": reason.remedy, "trace_id": trace.trace_id,
     }  # fmt: skip
     return json_response(content | _explained(refused), refused.status, headers={"Cache-Control": "no-store"} | _headers(refused))

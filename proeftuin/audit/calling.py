@@ -1,4 +1,4 @@
-"""The calling end of every call: made, logged by who calls (both ends record, logging-consent.md §3), and only then answered."""
+"""The calling end of every call: made, logged by who calls (both ends record, IHE BALP), and only then answered."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

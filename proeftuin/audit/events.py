@@ -1,4 +1,4 @@
-"""The kinds of event that the network logs, as NEN 7513 codes in BALP form (logging-consent.md §2 and §3)."""
+"""The kinds of event that the network logs, as NEN 7513 codes in the form of IHE BALP 1.1.5."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -122,6 +122,10 @@ LOGIN = EventType(
 )  # fmt: skip
 ISSUANCE = EventType(
     dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "issue-credential", "display": "Issue verifiable credential"},
+    "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
+)  # fmt: skip
+OFFER = EventType(
+    dcm("110113", "Security Alert"), {"system": _PROEFTUIN, "code": "offer-credential", "display": "Offer verifiable credentials"},
     "C", APPLICATION, AUTHORIZER, RECIPIENT, bearer="none", source=SECURITY_SERVER,
 )  # fmt: skip
 CREDENTIAL_REVOCATION = EventType(

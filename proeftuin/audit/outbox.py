@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 
 from proeftuin.clock import instant
 from proeftuin.storage.database import Database
+from proeftuin.storage.prepared import Prepared
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +26,7 @@ outbox = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("stored", sa.String(32), nullable=False),
 )
-_INSERT = outbox.insert()
+_INSERT = Prepared(outbox.insert(), "id", "event", "stored")
 _OLDEST = sa.select(outbox.c.position, outbox.c.event).order_by(outbox.c.position)
 _COUNT = sa.select(sa.func.count()).select_from(outbox)
 GATHER = 0.1  # seconds in which events come together: an exchange leaves several, and the log signs once for each delivery
@@ -36,11 +38,14 @@ Deliver = Callable[[list[dict[str, Any]]], Awaitable[set[str]]]
 def store(connection: sa.Connection, events: list[dict[str, Any]], now: datetime) -> None:
     """Put AuditEvent resources in the outbox, in the transaction of `connection`."""
     moment = instant(now)
-    rows = [
-        {"id": event["id"], "event": json.dumps(event, ensure_ascii=False).encode(errors="replace").decode(), "stored": moment}
-        for event in events
-    ]
-    connection.execute(_INSERT, rows)
+    _INSERT.many(connection, [{"id": event["id"], "event": _text(event), "stored": moment} for event in events])
+
+
+def _text(event: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(event).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, from a caller's header or form
+        return json.dumps(event, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def oldest(connection: sa.Connection, limit: int, after: int = 0) -> list[tuple[int, dict[str, Any]]]:

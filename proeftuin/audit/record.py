@@ -1,4 +1,4 @@
-"""What one audit event says, gathered while a request is handled, and its FHIR R4 AuditEvent (NEN 7513, logging-consent.md §2)."""
+"""What one audit event says, gathered while a request is handled, and its FHIR R4 AuditEvent (NEN 7513 chapter 7)."""
 
 import base64
 import uuid
@@ -145,7 +145,7 @@ class Record:
     # --- which profiles it conforms to
 
     def _claimed(self, patient: str | None) -> list[str]:
-        """The profile of this kind of event, when the event is what the profile tells of (logging-consent.md §3, traps c, d, e)."""
+        """The profile of this kind of event, when the event is what the profile tells of (IHE BALP 1.1.5)."""
         url = self.event.profile_url(patient=patient is not None)
         if url is None or self.client.address == UNKNOWN_ADDRESS:
             return []

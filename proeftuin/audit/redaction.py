@@ -1,5 +1,6 @@
 """What an event shows of a request: all that tells what was asked, and nothing that opens a door or names a client (rule 7)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote_plus
 
@@ -7,6 +8,7 @@ from proeftuin.fhir.search import carries_bsn
 
 HIDDEN = "***"
 LONGEST = 2000  # characters of one value
+_PLAIN = re.compile(rf"[A-Za-z0-9_.~/:|,$*-]{{0,{LONGEST}}}")  # what needs no quoting
 _SHOWN = frozenset({  # parameters of a token request that hold no secret and no person; a new one is hidden until it stands here
     "grant_type", "client_id", "scope", "resource", "audience", "response_type", "redirect_uri", "code_challenge_method",
     "client_assertion_type", "requested_token_type", "subject_token_type", "actor_token_type",
@@ -29,4 +31,6 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _shown(text: str) -> str:
-    return HIDDEN if text == HIDDEN or carries_bsn(text) else quote_plus(text[:LONGEST], safe="/:|,$*", errors="replace")
+    if text == HIDDEN or carries_bsn(text):
+        return HIDDEN
+    return text if _PLAIN.fullmatch(text) else quote_plus(text[:LONGEST], safe="/:|,$*", errors="replace")

@@ -79,8 +79,9 @@ def up(
 
     began = time.perf_counter()
     sandbox = home_at(home, needs=False)
-    ok = True
-    if running.pid_of(sandbox) is None:
+    ok = keep = False
+    starts = running.pid_of(sandbox) is None
+    if starts:
         with console.status("certificates and settings"):
             sandbox.prepare(parties, base_port, tape=tape)
         with console.status("starting the services"):
@@ -92,19 +93,17 @@ def up(
     try:
         with console.status("addresses, records and consents"):
             asyncio.run(seeding.seed(sandbox))
-        if show:
-            ok = _play(sandbox, output, began, with_refusals=True)
-        if not stay:
-            return
-        if not detach:
+        ok = not show or _play(sandbox, output, began, with_refusals=True)
+        keep = stay and detach and (ok or not starts)  # what ends badly leaves nothing behind that it started
+        if stay and not detach:
             _explain(sandbox)
             _wait(sandbox)
     finally:
-        if not (stay and detach):
+        if not keep and (starts or not (stay and detach)):
             running.stop(sandbox)
             console.print("network down", highlight=False)
-        if not ok:
-            raise typer.Exit(1)
+    if not ok:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -222,7 +221,11 @@ def load(
     if not isinstance(bundle, dict):
         raise Stopped(f"{file} is no FHIR Bundle")
     categories = asyncio.run(run())
-    console.print(f"loaded, and registered: {', '.join(categories)}", highlight=False)
+    entries = len(bundle.get("entry") or ())
+    if not entries:
+        console.print(f"nothing loaded: {file} is a Bundle without an entry", highlight=False)
+    else:
+        console.print(f"{entries} loaded, registered for localization: {', '.join(categories) or 'nothing'}", highlight=False)
 
 
 def _play(sandbox: Any, output: Path | None, began: float, *, with_refusals: bool, pki: Sequence[str] = ()) -> bool:  # noqa: ANN401

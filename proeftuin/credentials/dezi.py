@@ -1,6 +1,6 @@
 """The DeziUserCredential: a signed statement on a professional (Dezi verklaring 0.7), wrapped so that it fits in a presentation.
 
-Its proof is the statement itself. Field names as the Nuts node's project-gf writes them (nuts.md §13).
+Its proof is the statement itself. Field names as the Nuts node's project-gf writes them.
 """
 
 from datetime import UTC, datetime

@@ -10,7 +10,7 @@ from proeftuin.strict_json import parse_object
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-ALGORITHMS = ("ES256", "EdDSA", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256")  # nuts.md §2.1, in its order
+ALGORITHMS = ("ES256", "EdDSA", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256")  # of nuts-node v6, in its order
 MAX_LENGTH = 1 << 16  # characters: a presentation of several credentials with certificate chains has about 20 000
 MAX_DEPTH = 16
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}

@@ -1,4 +1,4 @@
-"""What each type of credential holds (nuts.md §4): credentialSubject as JSON Schema in shapes.json, and what no schema can say."""
+"""What each type of credential holds (Nuts RFC023): credentialSubject as JSON Schema in shapes.json, and what no schema can say."""
 
 import functools
 import json

@@ -22,7 +22,7 @@ from proeftuin.transport.client import Client, Unreachable
 
 Dialect = Literal["bitstring", "2021"]
 SIZE = 131072  # bits: the least that both specifications allow, so that a holder hides among many
-VALIDITY = timedelta(hours=24)  # nuts.md §1.1; issued anew when less than a quarter is left
+VALIDITY = timedelta(hours=24)  # of nuts-node v6; issued anew when less than a quarter is left
 _MAX_BITS = 1 << 23
 _MAX_KEPT = 1000
 MAX_NAME = 300

@@ -27,6 +27,7 @@ MAXIMUM_VALUES = 500  # asked for in one search, over all parameters
 MODIFIERS: dict[Kind, frozenset[str]] = {"string": frozenset({"contains", "exact"}), "reference": frozenset({"identifier"})}
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json"})
+_NINE_DIGITS = re.compile(r"(?<![\w-])\d{9}(?![\w-])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DATE = re.compile(
     r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(\d\d)(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
@@ -88,6 +89,32 @@ SEARCH_PARAMETERS: dict[str, dict[str, Parameter]] = {
     "CarePlan": _SUBJECT | {"status": _token("status"), "category": _token("category")},
 }
 COMMON: dict[str, Parameter] = {"_id": _token("id"), "_lastUpdated": Parameter("date", ("meta.lastUpdated",))}
+
+
+_SHAPES: dict[Kind, str] = {
+    "token": "code, system|code, |code or system|", "reference": "id, or Type/id", "uri": "the whole uri",
+    "string": "the begin of a text", "date": f"a date, after one of {', '.join(PREFIXES)} or none",
+}  # fmt: skip
+_MODIFIED = {"": "", "contains": ": a part of it", "exact": ": the whole of it", "identifier": " of who is referred to"}
+_PAGING = {"_count": f"at most {MAXIMUM_COUNT}", "_cursor": "from the link next, unchanged", "_format": "json"}
+_INCLUDES = {"_include": "Type:parameter", "_revinclude": "Type:parameter"}
+
+
+def described(*resource_types: str, includes: bool = True) -> dict[str, str]:
+    """Return every parameter that `parse` takes for these types, with its modifiers, and what a value looks like."""
+    owners: dict[str, list[str]] = {}
+    shapes: dict[str, str] = {}
+    for resource_type in resource_types:
+        for name, parameter in (COMMON | SEARCH_PARAMETERS[resource_type]).items():
+            for modifier in ("", *sorted(MODIFIERS.get(parameter.kind, ()))):
+                full = f"{name}:{modifier}" if modifier else name
+                owners.setdefault(full, []).append(resource_type)
+                shapes[full] = _SHAPES["token" if modifier == "identifier" else parameter.kind] + _MODIFIED[modifier]
+    found = {
+        name: shape if len(owners[name]) == len(resource_types) else f"{shape} ({', '.join(owners[name])})"
+        for name, shape in shapes.items()
+    }
+    return found | _PAGING | (_INCLUDES if includes else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +196,10 @@ def carries_bsn(text: str) -> bool:
     """Tell whether a text names the BSN's system, or has 9 digits that pass the 11-proef and no system of another identifier."""
     if BSN_SYSTEM in text:
         return True
+    if not _NINE_DIGITS.search(text):
+        return False
     return any(
-        not (token.partition("|")[0] and "|" in token) and any(map(is_bsn, re.findall(r"(?<![\w-])\d{9}(?![\w-])", token)))
+        not (token.partition("|")[0] and "|" in token) and any(map(is_bsn, _NINE_DIGITS.findall(token)))
         for token in _split(text, ",")
     )
 

@@ -1,6 +1,6 @@
 """A `where` argument in one form: what must hold of every record (`all`), and the choices that are left open (`any`).
 
-The dialect is HotChocolate's (iwlz.md §10): members of an object hold together, `and` and `or` hold lists of objects, a relation to
+The dialect is HotChocolate's: members of an object hold together, `and` and `or` hold lists of objects, a relation to
 many is asked with all, none, some, any. Two filters that say the same thing in another order or nesting get the same form.
 """
 

@@ -1,4 +1,4 @@
-"""The SDL of the iWlz registers and messages, as the network publishes them (iwlz.md §10), ready to judge and to execute with."""
+"""The SDL of the iWlz registers and messages, as iStandaarden publishes them, ready to judge and to execute with."""
 
 import re
 from datetime import date, datetime

@@ -60,6 +60,13 @@ def party_certificate(
     )
 
 
+def is_of(certificate: x509.Certificate, party: Party) -> bool:
+    """Tell whether a certificate says of `party` what one that is issued now would say: name, place and numbers."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    identity = [name for name in names if not isinstance(name, x509.DNSName | x509.IPAddress)]
+    return certificate.subject == _subject(party) and identity == _identity_names(party)
+
+
 def _builder(
     subject: x509.Name,
     key: PrivateKey,

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from proeftuin.credentials.credential import read
 from proeftuin.credentials.dids import web_did
 from proeftuin.parties import KINDS, VENDOR, Party
 from proeftuin.sandbox.care_system import CareSystem
@@ -39,30 +40,39 @@ class Wallets:
         """Load a credential into the wallet of a party."""
         await self._call(system, "load a credential", "POST", "holder/vc", content=raw)
 
+    async def offer(self, issuer: CareSystem, holder: CareSystem, subjects: dict[str, dict[str, Any]]) -> None:
+        """Have a party offer credentials, by type, which the wallet of another accepts and fetches (OpenID4VCI 1.0)."""
+        wanted = [{"type": kind, "credentialSubject": subject} for kind, subject in subjects.items()]
+        content = {"client_id": holder.party.client_id, "credentials": wanted}
+        offered = await self._call(issuer, "offer credentials", "POST", "issuer/offers", content=content)
+        accepted = {"credential_offer_uri": offered["credential_offer_uri"]}
+        await self._call(holder, "accept credentials", "POST", "holder/offers", content=accepted)
+
     async def provide(self, system: CareSystem) -> None:
-        """Give a care provider or a vendor what it lacks; to do it twice changes nothing."""
+        """Give a care provider or a vendor what it lacks, or what says something else by now; to do it twice changes nothing."""
         party, did = system.party, self.did(system.party)
-        known = {each["type"] for each in await self.held(system)}
+        known = {each["type"]: read(each["raw"]).claims for each in reversed(await self.held(system))}  # the newest counts
         if party.is_care_provider:
-            if "X509Credential" not in known:
+            place = party.city or "onbekend"
+            if known.get("X509Credential", {}).get("subject") != {"O": party.name, "L": place}:
                 await self.hold(system, await self.issue(system, "X509Credential"))
-            organization = {"ura": party.ura, "name": party.name, "city": party.city or "onbekend"}
+            organization = {"ura": party.ura, "name": party.name, "city": place}
             stated: dict[str, dict[str, Any]] = {
                 "NutsUraCredential": {"organization": organization},
                 "HealthcareProviderRoleTypeCredential": {"roleCodeNL": KINDS[party.kind].nictiz},
             }
         else:
             stated = {"ServiceProviderCredential": {"name": party.name, "identifier": party.client_id}}
-        for kind, subject in stated.items():
-            if kind not in known:
-                await self.hold(system, await self.issue(self._register, kind, {"id": did} | subject))
+        said = {kind: {"id": did} | subject for kind, subject in stated.items()}
+        if lacking := {kind: subject for kind, subject in said.items() if known.get(kind) != subject}:
+            await self.offer(self._register, system, lacking)
 
     async def delegate(self, provider: CareSystem, vendor: CareSystem) -> None:
         """Have a care provider let the vendor that hosts it ask in its name; to do it twice changes nothing."""
         issuers = {each["issuer"] for each in await self.held(vendor) if each["type"] == "ServiceProviderDelegationCredential"}
         if self.did(provider.party) not in issuers:
             subject = {"id": self.did(vendor.party), "delegatedBy": self.did(provider.party)}
-            await self.hold(vendor, await self.issue(provider, "ServiceProviderDelegationCredential", subject))
+            await self.offer(provider, vendor, {"ServiceProviderDelegationCredential": subject})
 
     async def _call(self, system: CareSystem, what: str, method: str, path: str, **rest: Any) -> Any:  # noqa: ANN401 - JSON is any
         return await system.get(what, "wallet", method, f"{self._topology.wallet(system.party.id)}/{path}", **rest)

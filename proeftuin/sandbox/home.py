@@ -15,7 +15,7 @@ from proeftuin import parties
 from proeftuin.parties import Party, Seed
 from proeftuin.pki.authority import Authority
 from proeftuin.pki.export import export_pkcs12
-from proeftuin.pki.profiles import KeyType
+from proeftuin.pki.profiles import KeyType, is_of
 from proeftuin.sandbox import topology
 from proeftuin.sandbox.topology import Instance, Topology
 from proeftuin.settings import Iwlz, ServiceSettings, TenantSettings, database_name
@@ -141,11 +141,15 @@ class Home:
             self._prepare_instance(seed, layout, instance, database_server, tape=tape)
         for party in seed.parties:
             folder = self.party_folder(party.id)
+            registered = self.client_file(party.id).exists()
+            before = self.certificate_jwk(party.id) if registered and (folder / "certificate.pem").exists() else None
             if self._certify(party, folder, "certificate"):
                 export_pkcs12(
                     folder / "certificate.pem", folder / "certificate.key", folder / "client.p12", PASSPHRASE, self.ca_bundle
                 )
-            if not self.client_file(party.id).exists():
+                if before is not None:
+                    self.replace_client_key(party.id, before)
+            if not registered:
                 self.register_client(party.id, redirect_uris=[f"https://localhost/{party.id}/callback"])
 
     def settings_file(self, instance: str) -> Path:
@@ -205,12 +209,13 @@ class Home:
     def _certify(
         self, party: Party, folder: Path, name: str, dns: tuple[str, ...] = ("localhost",), key_type: KeyType = "p256"
     ) -> bool:
-        """Issue a certificate unless a good one is there; returns whether it did."""
+        """Issue a certificate unless a good one is there, which still says what parties.toml does; returns whether it did."""
         path = folder / f"{name}.pem"
         if path.exists() and (folder / f"{name}.key").exists():
             leaf = x509.load_pem_x509_certificate(path.read_bytes())
             revoked = {entry.serial for entry in self.authority.index() if entry.revoked}
-            if leaf.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE and leaf.serial_number not in revoked:
+            lasts = leaf.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE
+            if lasts and leaf.serial_number not in revoked and is_of(leaf, party):
                 return False
         self.authority.issue(party, folder=folder, name=name, dns=dns, key_type=key_type)
         return True

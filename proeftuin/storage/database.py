@@ -12,6 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 UTF8 = {"client_encoding": "utf8"}  # also where the server was set up without a locale (SQL_ASCII)
 Work = tuple[Callable[[sa.Connection], Any], "asyncio.Future[Any]"]
+Outcome = tuple["asyncio.Future[Any]", Any, Exception | None]
 
 
 class Database:
@@ -80,20 +81,24 @@ class Database:
 
     def _flush(self) -> None:
         batch, self._pending = self._pending, []
-        outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        outcomes: list[Outcome] = []
         try:
             if self._writer is None:
                 self._writer = self.engine.connect()
+            driver: Any = self._writer.connection.driver_connection  # SQLAlchemy would compile a savepoint's statements each time
             with self._writer.begin():
                 for fn, future in batch:
                     if len(batch) == 1:  # what fails alone takes nobody's work along
                         outcomes.append((future, fn(self._writer), None))
                         continue
+                    driver.execute("SAVEPOINT one")
                     try:
-                        with self._writer.begin_nested():
-                            outcomes.append((future, fn(self._writer), None))
+                        outcome: Outcome = (future, fn(self._writer), None)
                     except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits for this future
-                        outcomes.append((future, None, error))
+                        outcome = (future, None, error)
+                        driver.execute("ROLLBACK TO one")
+                    driver.execute("RELEASE one")
+                    outcomes.append(outcome)
         except Exception as error:  # noqa: BLE001 - the commit failed: nobody's work was done
             outcomes = [(future, None, error) for _, future in batch]
         for future, result, failure in outcomes:

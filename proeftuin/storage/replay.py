@@ -8,6 +8,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from proeftuin.storage.prepared import Prepared
+
 metadata = sa.MetaData()
 served = sa.Table(
     "served_once",
@@ -16,8 +18,8 @@ served = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("forgotten", sa.BigInteger, nullable=False, index=True),  # seconds since 1970
 )
-_INSERT = served.insert()
-_PRUNE = served.delete().where(served.c.forgotten < sa.bindparam("now"))
+_INSERT = Prepared(served.insert())
+_PRUNE = Prepared(served.delete().where(served.c.forgotten < sa.bindparam("now")))
 
 
 def serve(connection: sa.Connection, kind: str, value: str, forgotten: datetime, now: datetime) -> None:
@@ -26,6 +28,6 @@ def serve(connection: sa.Connection, kind: str, value: str, forgotten: datetime,
     Raises sqlalchemy.exc.IntegrityError when it served before. It is remembered until `forgotten`, after which the caller must
     refuse it for its age. Older ones are pruned in the same transaction.
     """
-    connection.execute(_PRUNE, {"now": int(now.timestamp())})
+    _PRUNE(connection, {"now": int(now.timestamp())})
     digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()
-    connection.execute(_INSERT, {"kind": kind, "digest": digest, "forgotten": int(forgotten.timestamp()) + 1})
+    _INSERT(connection, {"kind": kind, "digest": digest, "forgotten": int(forgotten.timestamp()) + 1})

@@ -25,7 +25,7 @@ GATHER = 0.25  # seconds, so that what belongs to one exchange is written togeth
 
 
 class Writer:
-    """The thread of this process that writes to `tape`; a tape that fails, or is slow, hurts nobody who gives it work."""
+    """The thread of this process that writes to `tape`; a tape that fails, or is slow, fails nobody who gives it work."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape

@@ -13,7 +13,7 @@ from typing import Any
 DEEPEST = 40  # levels of nesting, those of tokens within tokens too
 _NAME = (  # the name of a field or header that holds what could be used again
     r"[\w-]{0,40}(?:secret|passw|passphrase|private|api[-_]?key|cookie)[\w-]{0,40}|[\w-]{0,40}(?:token|assertion|authorization)"
-    r"|id_token_hint|device_code|code_verifier|samlresponse"
+    r"|id_token_hint|device_code|pre-authorized_code|tx_code|code_verifier|samlresponse"
 )
 _SECRET = re.compile(_NAME, re.IGNORECASE)
 _PRIVATE_JWK = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6

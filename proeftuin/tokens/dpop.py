@@ -42,20 +42,22 @@ class Nonces:
         self._secret = secret
 
     def new(self, now: datetime) -> str:
-        """Return a nonce that holds from now on."""
-        return self._sign(int(now.timestamp()).to_bytes(8, "big"))
+        """Return a nonce that holds from now on, and that nobody can foresee."""
+        return self._sign(int(now.timestamp()).to_bytes(8, "big") + secrets.token_bytes(8))
 
     def holds(self, nonce: str, now: datetime) -> bool:
         """Tell whether `nonce` was handed out, and not too long ago."""
         try:
-            given = base64.urlsafe_b64decode(nonce)[:8]
+            given = base64.urlsafe_b64decode(nonce)[:16]
         except ValueError:
             return False
-        age = now.timestamp() - int.from_bytes(given, "big")
+        age = now.timestamp() - int.from_bytes(given[:8], "big")
         return -1 <= age <= NONCE_LIFETIME and hmac.compare_digest(self._sign(given).encode(), nonce.encode())
 
-    def _sign(self, moment: bytes) -> str:
-        return base64.urlsafe_b64encode(moment + hmac.digest(self._secret, moment, "sha256")[:16]).decode()
+    def _sign(self, given: bytes) -> str:
+        return base64.urlsafe_b64encode(
+            given + hmac.digest(self._secret, given, "sha256")[:17]
+        ).decode()  # 33 bytes need no padding
 
 
 def verify(raw: str, *, method: str, url: str, nonces: Nonces, now: datetime, access_token: str | None = None) -> Proof:
@@ -79,7 +81,8 @@ def verify(raw: str, *, method: str, url: str, nonces: Nonces, now: datetime, ac
         raise Refused(DPOP_PROOF, "iat is missing, or no number")
     if nonce is not None and not (isinstance(nonce, str) and nonces.holds(nonce, now)):
         raise Refused(DPOP_NONCE, "the nonce is not one of this server, or too old")
-    if nonce is None and not abs(now.timestamp() - made) <= WINDOW:  # so, since JSON's NaN is greater than nothing
+    # so, since JSON has integers that are beyond a float, and its NaN is greater than nothing
+    if nonce is None and not abs(int(now.timestamp()) - made) <= WINDOW:
         raise Refused(DPOP_NONCE, f"iat is not within {WINDOW} seconds of this server's clock, and there is no nonce")
     return Proof(key, jti)
 

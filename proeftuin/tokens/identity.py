@@ -1,4 +1,4 @@
-"""Identity statements on a person: of a professional (shaped like the Dezi verklaring, nuts.md §4) or of a client."""
+"""Identity statements on a person: of a professional (shaped like the Dezi verklaring) or of a client."""
 
 import secrets
 from dataclasses import dataclass

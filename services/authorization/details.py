@@ -1,16 +1,16 @@
 """`authorization_details` (RFC 9396) of type client_data: one client of care, a purpose, a time."""
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from proeftuin.access.admission import json_object
 from proeftuin.fhir.search import carries_bsn
 from proeftuin.identifiers import BSN_SYSTEM, InvalidIdentifier, bsn_of
-from proeftuin.reasons import INVALID_REQUEST, MALFORMED, Refused
+from proeftuin.reasons import AUTHORIZATION_DETAILS, Refused
+from proeftuin.strict_json import parse_object
 
 TYPE = "client_data"
+FIELDS = ("type", "patient", "purpose_of_use", "expires_in", "not_before", "reason")
 LONGEST_REASON = 500  # characters
 LONGEST = 3600  # seconds that may be asked; how many are given is up to the policy of the scopes
 
@@ -40,35 +40,53 @@ def read(raw: str | None) -> Details:
     """Read the parameter: absent, or a JSON list with one object of type client_data.
 
     Shape: `[{"type": "client_data", "patient": {"system", "value"}, "purpose_of_use": "TREAT", "expires_in": 300,
-    "not_before": 1790000000, "reason": "in words"}]`.
-    Raises Refused(INVALID_REQUEST or MALFORMED) without showing the value.
+    "not_before": 1790000000, "reason": "in words"}]`; what follows `patient` may be left out, and nothing else may stand there.
+    Raises Refused(AUTHORIZATION_DETAILS), for each fault that RFC 9396 §5 names, without showing the value.
     """
     if raw is None:
         return Details()
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise Refused(MALFORMED, "authorization_details is not JSON") from error
-    if not isinstance(parsed, list) or len(parsed) != 1 or not isinstance(parsed[0], dict):
-        raise Refused(INVALID_REQUEST, "authorization_details is a list with one object")
-    details = json_object(json.dumps(parsed[0]).encode())
-    patient = details.get("patient")
-    if details.get("type") != TYPE or not isinstance(patient, dict):
-        raise Refused(INVALID_REQUEST, f'authorization_details needs "type": "{TYPE}" and "patient"')
+    found = _object(raw)
+    kind, patient = found.get("type"), found.get("patient")
+    if kind is None:
+        raise _wrong(f'type is missing: "{TYPE}"')
+    if kind != TYPE:
+        raise _wrong(f'type is unknown: there is "{TYPE}"')
+    if unknown := found.keys() - FIELDS:
+        raise _wrong(f"{len(unknown)} unknown field(s): {TYPE} has {', '.join(FIELDS)}")
+    if patient is None:
+        raise _wrong(f'patient is missing: {{"system": "{BSN_SYSTEM}", "value": "<BSN>"}}')
+    if not isinstance(patient, dict):
+        raise _wrong('patient is an object with "system" and "value"')
     try:
         bsn = bsn_of(patient)
     except InvalidIdentifier as error:
-        raise Refused(INVALID_REQUEST, f"patient: {error.why}") from error
-    lifetime, purpose, start = (details.get(name) for name in ("expires_in", "purpose_of_use", "not_before"))
+        raise _wrong(f"patient: {error.why}") from error
+    lifetime, purpose, start, reason = (found.get(name) for name in ("expires_in", "purpose_of_use", "not_before", "reason"))
     if lifetime is not None and (type(lifetime) is not int or not 0 < lifetime <= LONGEST):
-        raise Refused(INVALID_REQUEST, f"expires_in is a number of seconds from 1 to {LONGEST}")
+        raise _wrong(f"expires_in is a whole number of seconds from 1 to {LONGEST}")
     if start is not None and (type(start) is not int or not 0 <= start < 1 << 40):
-        raise Refused(INVALID_REQUEST, "not_before is a whole number of seconds since 1970")
+        raise _wrong("not_before is a whole number of seconds since 1970")
     if purpose is not None and not (isinstance(purpose, str) and re.fullmatch(r"[A-Za-z0-9.-]{1,64}", purpose)):
-        raise Refused(INVALID_REQUEST, "purpose_of_use is a code of v3-ActReason")
-    reason = details.get("reason")
+        raise _wrong("purpose_of_use is a code of v3-ActReason")
     if reason is not None and not (isinstance(reason, str) and reason.isprintable() and len(reason) <= LONGEST_REASON):
-        raise Refused(INVALID_REQUEST, f"reason is text of at most {LONGEST_REASON} characters")
+        raise _wrong(f"reason is text of at most {LONGEST_REASON} characters")
     if reason is not None and carries_bsn(reason):
-        raise Refused(INVALID_REQUEST, "reason carries a BSN")
+        raise _wrong("reason carries a BSN")
     return Details(bsn, purpose, lifetime, start, reason)
+
+
+def _object(raw: str) -> dict[str, Any]:
+    try:
+        listed = parse_object(f'{{"list": {raw}}}')
+    except ValueError as error:
+        raise _wrong("it is not JSON, or an object has a member twice") from error
+    found = listed["list"]
+    if len(listed) != 1 or not isinstance(found, list):
+        raise _wrong("it is not a list")
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise _wrong("the list has not exactly one object")
+    return dict(found[0])
+
+
+def _wrong(what: str) -> Refused:
+    return Refused(AUTHORIZATION_DETAILS, f"authorization_details: {what}")

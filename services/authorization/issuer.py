@@ -11,6 +11,7 @@ from proeftuin.audit.events import EMERGENCY_PURPOSES
 from proeftuin.audit.record import policy_urns
 from proeftuin.parties import Party
 from proeftuin.reasons import (
+    AUTHORIZATION_DETAILS,
     EMERGENCY_REASON,
     IDENTITY_INVALID,
     IDENTITY_MISSING,
@@ -137,7 +138,7 @@ class Issuer:
         now = int(self.tenant.clock.now().timestamp())
         start = now if request.not_before is None else request.not_before
         if start > now + DAY:
-            raise Refused(INVALID_REQUEST, "not_before is more than a day ahead")
+            raise Refused(AUTHORIZATION_DETAILS, "authorization_details: not_before is more than a day ahead")
         start = max(now, start)
         lifetime = min(longest, *(rule.lifetime for rule in rules))
         if request.lifetime is not None:

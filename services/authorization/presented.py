@@ -1,4 +1,4 @@
-"""The checks on what is presented at the token endpoint, in the order of Nuts RFC021 (nuts.md §2.3): the cheap ones first."""
+"""The checks on what is presented at the token endpoint, in the order of Nuts RFC021 §3-4: the cheap ones first."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -132,7 +132,7 @@ def grounds(found: Evidence) -> tuple[Ground, ...]:
 
 
 def shown(presented: Sequence[Presentation], profile: Profile, submission: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what extended introspection tells of the presentations (nuts.md §2.6)."""
+    """Return what extended introspection tells of the presentations, by nuts-node's names."""
     definitions = {owner: each.raw for owner, each in profile.definitions.items()}
     submissions = {submission["definition_id"]: dict(submission)} if submission else {}
     raw = [each.signed.raw for each in presented]

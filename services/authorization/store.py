@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from proeftuin.clock import instant
+from proeftuin.storage.prepared import Prepared
 from proeftuin.tokens.access_token import AccessToken
 from services.authorization.grants import CONSENT, GRANT, GrantRequest, Ground
 
@@ -67,8 +68,9 @@ _ENDED = (
     .where(ends.c.kind == grounds.c.kind, ends.c.id == grounds.c.id, ends.c.position > grounds.c.since)
     .exists()
 )
-_INSERT_GRANT, _INSERT_GROUNDS, _INSERT_END = grants.insert(), grounds.insert(), ends.insert()
-_GROUNDS = sa.select(grounds.c.kind, grounds.c.id, _ENDED.label("ended")).where(grounds.c.jti == sa.bindparam("jti"))
+_INSERT_GRANT, _INSERT_GROUNDS = Prepared(grants.insert()), Prepared(grounds.insert())
+_INSERT_END = Prepared(ends.insert(), "kind", "id", "ended_at", "ended_by")
+_GROUNDS = Prepared(sa.select(grounds.c.kind, grounds.c.id, _ENDED.label("ended")).where(grounds.c.jti == sa.bindparam("jti")))
 _SINCES = sa.select(grounds.c.kind, grounds.c.id, grounds.c.since).where(grounds.c.jti == sa.bindparam("jti"))
 _LIVE = ~sa.select(grounds.c.jti).where(grounds.c.jti == grants.c.jti, _ENDED).exists()
 _PAGE = (
@@ -105,7 +107,7 @@ def add(
     before consent was asked. Of everything else the end is final.
     """
     grant = token.grant
-    connection.execute(_INSERT_GRANT, {
+    _INSERT_GRANT(connection, {
         "jti": token.jti, "door": request.door, "client_id": grant.client_id, "principal": grant.acts_for,
         "actors": " ".join(grant.actors), "subject": pseudonym(key, grant.patient),
         "person": pseudonym(key, grant.person.identifier if grant.person else None),
@@ -119,20 +121,18 @@ def add(
     if request.exchanged is not None:  # with the older `since`: an end that killed the original kills this one
         found = connection.execute(_SINCES, {"jti": request.exchanged})
         sinces |= {Ground(row.kind, row.id): row.since for row in found}
-    connection.execute(
-        _INSERT_GROUNDS, [{"jti": token.jti, "kind": on.kind, "id": on.id, "since": at} for on, at in sinces.items()]
-    )
+    _INSERT_GROUNDS.many(connection, [{"jti": token.jti, "kind": on.kind, "id": on.id, "since": at} for on, at in sinces.items()])
 
 
 def standing(connection: sa.Connection, jti: str) -> tuple[list[Ground], bool]:
     """Return what a grant stands on, and whether all of that is left as far as this store knows; an unknown grant: nothing."""
-    rows = connection.execute(_GROUNDS, {"jti": jti}).all()
+    rows = _GROUNDS(connection, {"jti": jti}).all()
     return [Ground(row.kind, row.id) for row in rows], bool(rows) and not any(row.ended for row in rows)
 
 
 def end(connection: sa.Connection, ground: Ground, by: str, now: datetime) -> int:
     """End a ground, and with it every grant that stands on it; returns how many grants stood on it."""
-    connection.execute(_INSERT_END, {"kind": ground.kind, "id": ground.id, "ended_at": int(now.timestamp()), "ended_by": by})
+    _INSERT_END(connection, {"kind": ground.kind, "id": ground.id, "ended_at": int(now.timestamp()), "ended_by": by})
     counted = sa.select(sa.func.count()).select_from(grounds).where(grounds.c.kind == ground.kind, grounds.c.id == ground.id)
     return int(connection.scalar(counted) or 0)
 

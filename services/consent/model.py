@@ -1,4 +1,4 @@
-"""A consent as decisions need it, read from FHIR R4 Consent (logging-consent.md §7)."""
+"""A consent as decisions need it, read from FHIR R4 Consent (IHE PCF, nl-generic-functions-ig)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A consent between the forms of Mitz 3.8 (a notification) and of IHE PCF (logging-consent.md §7.5): no resource can be both."""
+"""A consent between the forms of Mitz 3.8 (a notification) and of IHE PCF (nl-generic-functions-ig): no resource can be both."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Subscriptions of holders on the consents of a client (logging-consent.md §6.5), and the notices that wait for them."""
+"""Subscriptions of holders on the consents of a client (VZVZ's wiki: Mitz, abonnementen), and the notices that wait for them."""
 
 import json
 import uuid

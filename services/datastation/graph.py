@@ -1,4 +1,4 @@
-"""The party's records as RDF in the shape that KIK-V questions ask for (kikv.md §2.2), made from the same FHIR resources."""
+"""The party's records as RDF in the shape that KIK-V questions ask for (Zorgkantoren 1.3.5), made from the same FHIR resources."""
 
 import re
 from calendar import monthrange

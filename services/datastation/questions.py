@@ -1,4 +1,4 @@
-"""The validated questions: only these are answered, and only as they were validated (kikv.md §1)."""
+"""The validated questions: only these are answered, and only as they were validated (KIK-V afsprakenset)."""
 
 import hashlib
 import re

@@ -11,13 +11,14 @@ from proeftuin.fhir import repository
 from proeftuin.fhir.bundle import bsns_of
 from proeftuin.fhir.outcome import Issue
 from proeftuin.fhir.refusal import InvalidResource, check
-from proeftuin.fhir.search import Pairs, Search, parse
+from proeftuin.fhir.search import Pairs, Search, described, parse
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.reasons import PARAMETER_UNKNOWN, PROFILE, SUBJECT_MISMATCH, Refused
 from services.datastation.source import CATEGORY
 
 TYPES = tuple(CATEGORY)
 _PATIENT_PARAMETERS = {"patient", "subject", "patient.identifier", "subject.identifier", "patient:identifier", "subject:identifier"}
+PARAMETERS = described(*TYPES, includes=False) | dict.fromkeys(sorted(_PATIENT_PARAMETERS), "the client of the token, or left out")
 
 
 def find_patient(connection: sa.Connection, bsn: str) -> str | None:
@@ -94,8 +95,11 @@ def store(connection: sa.Connection, resources: list[dict[str, Any]], now: datet
         if resource["resourceType"] == "Patient":
             (bsn,) = bsns_of(resource)
             before = repository.read(connection, "Patient", resource["id"])
-            if find_patient(connection, bsn) not in (None, resource["id"]) or (before and bsns_of(before) != [bsn]):
-                raise InvalidResource([_issue(f"Bundle.entry[{place}].resource.id", "the id that the client has in this source")])
+            element = f"Bundle.entry[{place}].resource.id"
+            if before and bsns_of(before) != [bsn]:
+                raise InvalidResource([_issue(element, "an id that no other client has: in this source it is of another BSN")])
+            if find_patient(connection, bsn) not in (None, resource["id"]):
+                raise InvalidResource([_issue(element, "the id under which this source has this BSN already: it is not this one")])
             stored.append(repository.put(connection, resource, now))
     people = {resource["id"] for resource in stored}
     for place, resource in enumerate(resources):

@@ -1,4 +1,4 @@
-"""An event in the form of Logius' Logboek Dataverwerkingen, with the fields of logboek-extensie-nen7513 (logging-consent.md §2).
+"""An event in the form of Logius' Logboek Dataverwerkingen, with the fields of logboek-extensie-nen7513.
 
 A record has `trace_id`, `span_id`, `status_code`, `name`, `start_time`, `end_time` (milliseconds), `resource`, `attributes`; what
 the event does not say is left out. `status_code` is OK (1) for outcome 0, ERROR (2) for 12, and UNSET (0) for what was refused, as

@@ -1,4 +1,4 @@
-"""The tables of the log (logging-consent.md §5.5): events, tiles, checkpoints. Rows are added; only erasure changes one."""
+"""The tables of the log (C2SP tlog-tiles): events, tiles, checkpoints. Rows are added; only erasure changes one."""
 
 import json
 import re
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.identifiers import BSN_SYSTEM
+from proeftuin.storage.prepared import Prepared
 from services.logging import partitions
 from services.logging.indexing import indexable
 
@@ -98,22 +99,22 @@ watched = sa.Table(  # clients of whom an organisation wants to know who looks: 
     sa.Column("kind", sa.String(8), primary_key=True),
 )
 
-_TILE = sa.select(tiles.c.hashes).where(tiles.c.level == sa.bindparam("level"), tiles.c.position == sa.bindparam("position"))
-_GROW = (
-    tiles.update()
-    .where(tiles.c.level == sa.bindparam("at"), tiles.c.position == sa.bindparam("place"))
-    .values(hashes=sa.bindparam("now"))
-)
-_EVENTS, _SUBJECTS, _TILE_ADDED, _CHECKPOINT = (table.insert() for table in (events, subjects, tiles, checkpoints))
-_LAST = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
-_DELIVERED = sa.select(events.c.seq, events.c.event_id, events.c.document).where(
-    events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.bindparam("ids", expanding=True))
+_AT = sa.and_(tiles.c.level == sa.bindparam("at"), tiles.c.position == sa.bindparam("place"))
+_TILE = Prepared(sa.select(tiles.c.hashes).where(_AT))
+_GROW = Prepared(tiles.update().where(_AT).values(hashes=sa.bindparam("now")))
+_EVENTS, _SUBJECTS, _TILE_ADDED, _CHECKPOINT = (Prepared(table.insert()) for table in (events, subjects, tiles, checkpoints))
+_LAST = Prepared(sa.select(checkpoints).where(checkpoints.c.size == sa.select(sa.func.max(checkpoints.c.size)).scalar_subquery()))
+_EACH = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
+_DELIVERED = Prepared(
+    sa.select(events.c.seq, events.c.event_id, events.c.document).where(
+        events.c.source == sa.bindparam("by"), events.c.event_id.in_(sa.select(_EACH.c.value))
+    )
 )
 _DELIVERY = partitions.deliveries.c
-_DELIVERED_BY_MONTH = (
+_DELIVERED_BY_MONTH = Prepared(
     sa.select(_DELIVERY.seq, _DELIVERY.event_id, events.c.document)
     .join(events, sa.and_(events.c.seq == _DELIVERY.seq, events.c.received == _DELIVERY.received))
-    .where(_DELIVERY.source == sa.bindparam("by"), _DELIVERY.event_id.in_(sa.bindparam("ids", expanding=True)))
+    .where(_DELIVERY.source == sa.bindparam("by"), _DELIVERY.event_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))))
 )
 
 
@@ -138,14 +139,13 @@ class Row:
 
 def tile(connection: sa.Connection, level: int, position: int) -> bytes:
     """Return the hashes of a tile, joined; b"" when there is none."""
-    return connection.scalar(_TILE, {"level": level, "position": position}) or b""
+    return _TILE(connection, {"at": level, "place": position}).scalar() or b""
 
 
 def put_tile(connection: sa.Connection, level: int, position: int, hashes: bytes) -> None:
     """Store a tile, also over its own shorter form: the right edge grows."""
-    values = {"at": level, "place": position, "now": hashes}
-    if connection.execute(_GROW, values).rowcount == 0:
-        connection.execute(_TILE_ADDED, {"level": level, "position": position, "hashes": hashes})
+    if _GROW(connection, {"at": level, "place": position, "now": hashes}).rowcount == 0:
+        _TILE_ADDED(connection, {"level": level, "position": position, "hashes": hashes})
 
 
 def add(connection: sa.Connection, rows: list[dict[str, Any]], about: list[dict[str, Any]]) -> None:
@@ -157,19 +157,19 @@ def add(connection: sa.Connection, rows: list[dict[str, Any]], about: list[dict[
         if about:
             partitions.add(connection, subjects, about)
         return
-    connection.execute(_EVENTS, rows)
+    _EVENTS.many(connection, rows)
     if about:
-        connection.execute(_SUBJECTS, about)
+        _SUBJECTS.many(connection, about)
 
 
 def add_checkpoint(connection: sa.Connection, size: int, root: bytes, note: str) -> None:
     """Add a signed checkpoint."""
-    connection.execute(_CHECKPOINT, {"size": size, "root": root, "note": note})
+    _CHECKPOINT(connection, {"size": size, "root": root, "note": note})
 
 
 def last_checkpoint(connection: sa.Connection) -> tuple[int, bytes, str] | None:
     """Return size, root and note of the newest checkpoint."""
-    row = connection.execute(_LAST).first()
+    row = _LAST(connection, {}).first()
     return (row.size, row.root, row.note) if row else None
 
 
@@ -211,8 +211,11 @@ def archives_of(connection: sa.Connection, ranges: list[tuple[int, int]]) -> lis
 
 def delivered(connection: sa.Connection, source: str, ids: list[str]) -> dict[str, tuple[int, bytes]]:
     """Return place and document of the events among `ids` that `source` delivered before."""
-    statement = _DELIVERED_BY_MONTH if connection.dialect.name == "postgresql" else _DELIVERED
-    return {row.event_id: (row.seq, row.document) for row in connection.execute(statement, {"by": source, "ids": ids})}
+    if connection.dialect.name == "postgresql":
+        found = _DELIVERED_BY_MONTH(connection, {"by": source, "ids": ids})
+    else:
+        found = _DELIVERED(connection, {"by": source, "ids": json.dumps(ids)})
+    return {row.event_id: (row.seq, row.document) for row in found}
 
 
 def event_id(text: str) -> str:

@@ -48,7 +48,7 @@ def evaluate(key: bytes, blinded_input: bytes) -> bytes:
 
 
 def seal(evaluated: bytes, recipient_key: dict[str, Any], audience: str, scope: str, now: datetime) -> str:
-    """Return the compact JWE that only the recipient can open (addressing-localization.md §3.2); raises ValueError."""
+    """Return the compact JWE that only the recipient can open (gfmodules PRS); raises ValueError."""
     key = read_key(recipient_key)
     issued = int(now.timestamp())
     claims = {

@@ -29,6 +29,10 @@ class Issuance:
         """Return what `party` may issue."""
         return [rule for rule in self._rules.values() if rule.by & _kinds(party)]
 
+    def offered(self) -> list[str]:
+        """Return every type that some party issues to another."""
+        return [rule.type for rule in self._rules.values() if not rule.to_self]
+
     def rule(self, kind: str, party: Party) -> Rule:
         """Return the rule by which `party` issues a credential of this type; raises Refused(ISSUANCE_NOT_ALLOWED)."""
         rule = self._rules.get(kind)

@@ -2,10 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -13,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from proeftuin.access.admission import Admission
 from proeftuin.credentials import credential, shapes, status, x509_credential
 from proeftuin.credentials.credential import Credential
-from proeftuin.credentials.dids import AUTHORIZATION_SERVER, write_document
+from proeftuin.credentials.dids import AUTHORIZATION_SERVER, Resolver, write_document
 from proeftuin.credentials.status import Dialect
 from proeftuin.credentials.verifier import Verifier
 from proeftuin.reasons import INVALID_REQUEST, ISSUANCE_NOT_ALLOWED, NOT_FOUND, Refused
 from proeftuin.tenant import Tenant
 from proeftuin.tokens.keys import SigningKeys
 from proeftuin.transport.trust import Trust
-from services.wallet import store
+from services.wallet import offers, store
 from services.wallet.issuance import Issuance, Rule
 
 _RENEW_BEFORE = status.VALIDITY / 4
@@ -38,6 +39,7 @@ class Wallet:
     trust: Trust
     issuance: Issuance
     verifier: Verifier
+    resolver: Resolver
     authorization_server: str = ""
     _lists: dict[tuple[Dialect, int], tuple[list[int], float, str]] = field(default_factory=dict)
 
@@ -49,17 +51,14 @@ class Wallet:
 
     # --- issuer
 
-    async def issue(self, admission: Admission, asked: dict[str, Any]) -> str:
+    async def issue(self, admission: Admission, asked: dict[str, Any], offer: str | None = None) -> str:
         """Issue what `asked` describes (as the Nuts node's issuer takes it) and store it with its event; returns the JWT.
 
-        Raises Refused: ISSUANCE_NOT_ALLOWED, INVALID_REQUEST or CREDENTIAL_SHAPE.
+        With the id of an `offer` it is given as a credential of that offer, once.
+        Raises Refused: ISSUANCE_NOT_ALLOWED, INVALID_REQUEST, CREDENTIAL_SHAPE or OFFER_SPENT.
         """
-        if unknown := asked.keys() - _MEMBERS:
-            raise Refused(INVALID_REQUEST, f"send {', '.join(sorted(_MEMBERS))}, not {', '.join(sorted(unknown))[:60]}")
-        kind = asked.get("type")
-        kind = next((each for each in kind if each != credential.BASE_TYPE), None) if isinstance(kind, list) else kind
-        rule = self.issuance.rule(str(kind), self.tenant.party)
-        if kind == x509_credential.TYPE:
+        rule = self.rule(asked)
+        if rule.type == x509_credential.TYPE:
             raw, place = self._from_certificate(), None
         else:
             place = await self.tenant.database.read(store.allocate) if rule.revocable else None
@@ -67,8 +66,14 @@ class Wallet:
         made = credential.read(raw)
         shapes.check(made)
         admission.record.details |= {"credential": made.id[-64:], "type": made.type, "subject": made.subject[:200]}
-        await admission.write(store.add_issued, made, place, raw, self.tenant.clock.now())
+        await admission.write(_given, made, place, raw, self.tenant.clock.now(), offer)
         return raw
+
+    def drafted(self, asked: dict[str, Any]) -> Credential:
+        """Return what `issue` would issue now, without a place in a status list; raises Refused as that does."""
+        made = credential.read(self.sign(self._document(self.rule(asked), asked, None)))
+        shapes.check(made)
+        return made
 
     def sign(self, document: dict[str, Any]) -> str:
         """Return a credential of this party as JWT."""
@@ -99,12 +104,17 @@ class Wallet:
 
     async def hold(self, admission: Admission, raw: str) -> Credential:
         """Keep a credential that was issued to this party, once it verifies; raises Refused with the check that fails."""
+        found = await self.verified(raw)
+        admission.record.details |= {"credential": found.id[-64:], "type": found.type}
+        await admission.write(store.hold, found, raw)
+        return found
+
+    async def verified(self, raw: str) -> Credential:
+        """Return a credential that was issued to this party, once it verifies; raises Refused with the check that fails."""
         found = credential.read(raw)
         if found.subject != self.did:
             raise Refused(INVALID_REQUEST, "the credential was issued to another DID")
         await self.verifier.credential(found)
-        admission.record.details |= {"credential": found.id[-64:], "type": found.type}
-        await admission.write(store.hold, found, raw)
         return found
 
     async def held(self) -> list[tuple[Credential, str]]:
@@ -112,6 +122,14 @@ class Wallet:
         now = self.tenant.clock.now().timestamp()
         found = [(credential.read(raw), raw) for raw in await self.tenant.database.read(store.held_by)]
         return [(each, raw) for each, raw in found if each.expires is None or now < each.expires]
+
+    def rule(self, asked: dict[str, Any]) -> Rule:
+        """Return the rule by which this party issues what is asked; raises Refused: INVALID_REQUEST or ISSUANCE_NOT_ALLOWED."""
+        if unknown := asked.keys() - _MEMBERS:
+            raise Refused(INVALID_REQUEST, f"send {', '.join(sorted(_MEMBERS))}, not {', '.join(sorted(unknown))[:60]}")
+        kind = asked.get("type")
+        kind = next((each for each in kind if each != credential.BASE_TYPE), None) if isinstance(kind, list) else kind
+        return self.issuance.rule(str(kind), self.tenant.party)
 
     def _document(self, rule: Rule, asked: dict[str, Any], place: tuple[int, int] | None) -> dict[str, Any]:
         subject = asked.get("credentialSubject")
@@ -152,3 +170,11 @@ class Wallet:
 
     def _list_url(self, dialect: Dialect, page: int) -> str:
         return f"{self.tenant.audience}/status/{dialect}/{page}"
+
+
+def _given(
+    connection: sa.Connection, made: Credential, place: tuple[int, int] | None, raw: str, now: datetime, offer: str | None
+) -> None:  # fmt: skip
+    if offer is not None:
+        offers.give(connection, offer, made.type)
+    store.add_issued(connection, made, place, raw, now)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc import jwk
 
 from proeftuin.sandbox.home import Home
 from tests.contract.iwlz_target import SPEC, VECOZO, Iwlz
@@ -40,7 +41,8 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
         http = opened.enter_context(connected(ca, identity))
         entries = http.get(f"{addressing}/fhir/Endpoint", params={"identifier": f"{SERVICE_SYSTEM}|"}).json()["entry"]
         services = {entry["resource"]["identifier"][0]["value"]: entry["resource"]["address"] for entry in entries}
-        yield Target(http, addressing, services, client_id, ca, identity, roles, opened)
+        key = jwk.ECKey.import_key((identity / "certificate.key").read_text())
+        yield Target(http, addressing, services, client_id, key, ca, identity, roles, opened)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The rows of the iWlz negative matrix (iwlz.md §13) that the enforcement point judges, and what each profile answers."""
+"""Rows of the negative matrix that the iWlz enforcement point judges, and what each profile answers (RFC0014, RFC0040)."""
 
 from dataclasses import dataclass
 from typing import Any

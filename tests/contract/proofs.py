@@ -5,7 +5,7 @@ from typing import TypeVar
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
-IWLZ = {  # iwlz.md §13, the negative matrix, row by row
+IWLZ = {  # what the iWlz network refuses (RFC0014, RFC0040, RFC0008, RFC0018, RFC0022a), row by row
     "token": (
         "expired", "nbf in the future", "bad signature", "another issuer", "none", "wrong audience", "of another certificate",
         "alg none", "after its mandate was withdrawn",
@@ -31,7 +31,7 @@ IWLZ = {  # iwlz.md §13, the negative matrix, row by row
     "trace": ("missing", "short", "upper case", "all zero"),
     "pip": ("register is down",),
 }  # fmt: skip
-NUTS = {  # nuts.md §2.3-2.6, check by check
+NUTS = {  # a token by presentation, by part: request, response, DPoP, introspection (RFC021, RFC 9449, RFC 7662)
     "2.3": (
         "parameters", "presentation", "submission", "no dates", "valid too long", "expired", "signer", "one holder", "audience",
         "unknown scope", "ambiguous scope", "scope policy", "definition", "descriptor", "no nonce", "nonce used",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from joserfc import jwk
 
 
 @dataclass
 class Target:
-    """A network as a vendor sees it: a client with a certificate, and what addressing tells.
+    """A network as a vendor sees it: a client with a certificate and its key, and what addressing tells.
 
     `identity` and `roles`: folders with certificates, of that client and of the others.
     """
@@ -20,6 +21,7 @@ class Target:
     addressing: str
     services: dict[str, str]
     client_id: str
+    key: jwk.ECKey
     ca: Path
     identity: Path
     roles: dict[str, Path]

@@ -64,8 +64,10 @@ def use(target: Target, token: str, scheme: str, proof: str | None = None) -> ht
     ("invalid_client", 401, {"client_id": None}), ("invalid_scope", 400, {"scope": "everything"}),
     ("invalid_scope", 400, {"scope": "NVI:DELETE"}), ("invalid_scope", 400, {"scope": "nvi:delete everything"}),
     ("invalid_scope", 400, {"scope": None}), ("invalid_target", 400, {"resource": "https://else.example"}),
-    ("invalid_target", 400, {"resource": None}), ("invalid_request", 400, {"authorization_details": "["}),
-    ("invalid_request", 400, {"authorization_details": '[{"type":"other"}]'}),
+    ("invalid_target", 400, {"resource": None}), ("invalid_authorization_details", 400, {"authorization_details": "["}),
+    ("invalid_authorization_details", 400, {"authorization_details": "{}"}),
+    ("invalid_authorization_details", 400, {"authorization_details": '[{"type":"other"}]'}),
+    ("invalid_authorization_details", 400, {"authorization_details": '[{"type":"client_data"}]'}),
     ("invalid_client", 401, {"client_assertion": "x", "client_assertion_type": ASSERTION}),
     ("invalid_client", 401, {"client_assertion": "x", "client_assertion_type": "x"}),
     ("invalid_request", 400, {"grant_type": EXCHANGE}),
@@ -74,7 +76,7 @@ def use(target: Target, token: str, scheme: str, proof: str | None = None) -> ht
 def test_rfc6749_5_2_each_error_has_its_code_status_reason_and_remedy(
     target: Target, endpoint: str, error: str, status: int, changes: dict[str, str | None]
 ) -> None:
-    """RFC 6749 §5.2, RFC 8707 §2, RFC 8693 §2.2.2; RFC021 §4: always JSON, whatever the Accept header says."""
+    """RFC 6749 §5.2, RFC 8707 §2, RFC 8693 §2.2.2, RFC 9396 §5; RFC021 §4: always JSON, whatever the Accept header says."""
     answer = ask(target, endpoint, {"Accept": "text/html"}, **changes)
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
     assert answer.headers["Content-Type"] == "application/json"

@@ -1,4 +1,4 @@
-"""The iWlz network by requirement (iwlz.md §13), black box: token door and enforcement point of any target, in both profiles.
+"""The iWlz network by requirement (RFC0014, RFC0040), black box: token door and enforcement point of any target, in both profiles.
 
 A target that speaks one profile is named by `--iwlz-profile`; ours is asked for each in turn. Only what every target must show is
 looked at: status, code and text. The certificate is that of a zorgaanbieder, whose AGB `--agb` gives.

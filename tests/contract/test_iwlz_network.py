@@ -1,4 +1,4 @@
-"""The iwlz.md §13 rows that need more than one certificate: tokens that do not hold, and what lies behind the enforcement point."""
+"""The iWlz rows that need more than one certificate: tokens that do not hold, and what lies behind the enforcement point."""
 
 import base64
 import json

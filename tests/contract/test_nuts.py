@@ -1,4 +1,4 @@
-"""Tokens by presentation (Nuts RFC021, nuts.md §2.3-2.6), black box: each check of the token endpoint with status, code and words.
+"""Tokens by presentation (Nuts RFC021), black box: each check of the token endpoint with status, code and words.
 
 The party's own wallet makes the presentations, of which a copy is then changed: the cheap checks come before the signature, so
 that each shows by its own words. At a target that is not ours `--issuer`, `--wallet`, `--professional` and `--client` say whose.
@@ -97,7 +97,7 @@ def nuts(target: Target, request: pytest.FixtureRequest) -> Nuts:
 
 
 def refused(answer: httpx.Response, error: str, said: str, status: int = 400) -> None:
-    """Assert an OAuth error, as JSON whatever the client accepts (nuts.md §2.3)."""
+    """Assert an OAuth error, as JSON whatever the client accepts (nuts-node asks for an Accept header)."""
     assert answer.headers["content-type"] == "application/json", answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     told = answer.json()

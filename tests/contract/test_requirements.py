@@ -120,7 +120,7 @@ def audit_event() -> dict[str, Any]:
 
 
 def test_iti20_an_audit_event_is_stored_once_however_often_it_is_sent(target: Target) -> None:
-    """IHE ITI-20 with Idempotency-Key; logging-consent.md §5.5: 201 only after the checkpoint covers it."""
+    """IHE ITI-20 with Idempotency-Key: 201 only after the checkpoint covers it."""
     token = target.token("logging", "system/AuditEvent.c").json()["access_token"]
     event = audit_event()
     key = f"contract-{token[-20:]}"
@@ -134,7 +134,7 @@ def test_iti20_an_audit_event_is_stored_once_however_often_it_is_sent(target: Ta
 
 
 def test_balp_and_nen7513_the_targets_own_events_are_what_they_claim_and_complete(target: Target) -> None:
-    """IHE BALP 1.1.5 by meta.profile, NEN 7513 by element (logging-consent.md §2 and §3), as the log gives them back (ITI-81)."""
+    """IHE BALP 1.1.5 by meta.profile, NEN 7513:2018 chapter 7 by element, as the log gives them back (ITI-81)."""
     token = target.token("logging", "system/AuditEvent.rs").json()["access_token"]
     url, told = f"{target.services['logging']}/fhir/AuditEvent?date=ge2000-01-01&_count=200", list[str]()
     while url:

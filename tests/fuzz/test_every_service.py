@@ -107,7 +107,8 @@ def calls(
     for name, value in case.path_parameters.items():
         usual = good.get(name, draw(st.sampled_from(["1", "0", "000", CLIENT, "x" * 64])))
         path = path.replace("{" + name + "}", usual if draw(st.integers(0, 9)) else str(value))
-    rest: dict[str, Any] = {"params": draw(st.lists(words(), max_size=3))}
+    described = [(name, str(value)) for name, value in dict(case.query or {}).items()]  # what OpenAPI shows, beside our own words
+    rest: dict[str, Any] = {"params": [*draw(st.lists(words(), max_size=3)), *(described if draw(st.booleans()) else [])]}
     headers = {"If-Match": draw(st.sampled_from(['W/"1"', "x", "*"]))} if draw(st.booleans()) else {}
     if media_types := sorted(requirement.media_types):
         headers["Content-Type"] = draw(st.sampled_from(media_types))
@@ -136,8 +137,8 @@ def body(draw: st.DrawFn, case: Any, media_type: str, path: str, bundle: Any) ->
     if kind == 0:
         return draw(st.binary(max_size=60))
     if "urlencoded" in media_type:
-        pairs = dict(draw(st.lists(words(), max_size=9)))
-        return urlencode(pairs).encode()
+        fields = case.body if isinstance(case.body, dict) and draw(st.booleans()) else {}
+        return urlencode(fields | dict(draw(st.lists(words(), max_size=9))), errors="replace").encode()
     if kind == 1:
         return json.dumps(case.body if isinstance(case.body, dict | list | str) else {}, default=str).encode()
     known = next((message for name, message in MESSAGES.items() if name in path), bundle)

@@ -1,6 +1,7 @@
 """The console over the running network: every hop that the demonstration made stands in it, as the demonstration saw it."""
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -97,7 +98,10 @@ def test_calls_within_a_call_stand_under_it(shown: dict[str, list[dict[str, Any]
 
 def test_nothing_that_can_be_used_again_is_kept(recorded: Home, played: list[Hop]) -> None:
     """No compact token with a signature stands anywhere in the tape's files, in a page or in an export."""
-    written = b"".join(path.read_bytes() for path in recorded.path.glob("tape.sqlite*")).decode("utf-8", "replace")
+    written = ""
+    for name in ("tape.sqlite-wal", "tape.sqlite"):  # the first goes into the second when the last connection closes
+        with contextlib.suppress(FileNotFoundError):
+            written += (recorded.path / name).read_bytes().decode("utf-8", "replace")
     for suffix in ("", ".har", ".mmd"):
         written += httpx.get(f"{recorded.topology.console}/exchanges/{played[0].trace_id}{suffix}", timeout=30).text
     found = [each for each in re.findall(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{16,}", written) if decode(each)]

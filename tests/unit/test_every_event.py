@@ -197,6 +197,12 @@ async def keeping(path: Path) -> Events:
         await wallets.send("DELETE", wallets_test.HOSPITAL, f"holder/vc/{kind}")
         await wallets.send("DELETE", wallets_test.REGISTER, f"issuer/vc/{kind}")
         await wallets.issue(wallets_test.HOSPITAL, "Anything", {})
+        ura = wallets.seed.party(wallets_test.HOSPITAL).client_id
+        offer = {"client_id": ura, "credentials": [{"type": "HealthcareProviderRoleTypeCredential",
+                                                    "credentialSubject": wallets.type_of()}]}  # fmt: skip
+        offered = (await wallets.send("POST", wallets_test.REGISTER, "issuer/offers", offer)).json()
+        asked = {"credential_offer_uri": offered["credential_offer_uri"]}
+        assert (await wallets.send("POST", wallets_test.HOSPITAL, "holder/offers", asked)).status_code == 201
         return await wallets.logged()
 
 

@@ -17,7 +17,7 @@ from proeftuin.sandbox.topology import APPLICATIONS, NATIONAL
 from tests.harness import Harness, routes_of
 
 pytestmark = pytest.mark.anyio
-FORBIDDING = "/netwerkmodel/"  # the iWlz network answers a bad certificate with 403 (iwlz.md §3, §5)
+FORBIDDING = "/netwerkmodel/"  # the iWlz network answers a bad certificate with 403 (RFC0014 §6.2)
 CALLER, THIEF, CLIENT = "ziekenhuis-de-linde", "ziekenhuis-oeverzicht", "999910000"
 
 

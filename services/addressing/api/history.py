@@ -15,6 +15,11 @@ from proeftuin.reasons import PARAMETER_INVALID, PARAMETER_UNKNOWN, Refused
 from services.addressing.api.asked import base_url, pairs, query, self_url, synchronised
 from services.addressing.content import PROFILES
 
+PARAMETERS = {
+    "_since": "an instant, inclusive", "_count": "at most 100", "_cursor": "from the link next, unchanged",
+    "_format": "json",
+}  # fmt: skip
+
 
 def router() -> APIRouter:
     """Return the routes of the history of each type."""
@@ -26,7 +31,7 @@ def router() -> APIRouter:
 
 def _add(routes: APIRouter, resource_type: str) -> None:
     @routes.get(f"/fhir/{resource_type}/_history")
-    @require(event=HISTORY)
+    @require(event=HISTORY, query=PARAMETERS)
     async def history(admission: Admitted) -> Response:
         """History Bundle, newest first; `_since` (inclusive), `_count` and `_cursor`."""
         asked = pairs(query(admission))

@@ -10,12 +10,10 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import SEARCH
 from proeftuin.audit.redaction import search_request
 from proeftuin.fhir import bundle, repository
-from proeftuin.fhir.search import Search, parse
+from proeftuin.fhir.search import Search, described, parse
 from proeftuin.reasons import MALFORMED, Refused
 from services.addressing.api.asked import base_url, pairs, query, self_url, synchronised
 from services.addressing.content import PROFILES
-
-FORM = ("application/x-www-form-urlencoded",)
 
 
 def router() -> APIRouter:
@@ -27,8 +25,10 @@ def router() -> APIRouter:
 
 
 def _add(routes: APIRouter, resource_type: str) -> None:
+    parameters = described(resource_type)
+
     @routes.get(f"/fhir/{resource_type}")
-    @require(event=SEARCH)
+    @require(event=SEARCH, query=parameters)
     async def search(admission: Admitted) -> Response:
         """Searchset Bundle; the CapabilityStatement lists the parameters."""
         wanted = parse(resource_type, pairs(query(admission)), in_url=True)
@@ -36,7 +36,7 @@ def _add(routes: APIRouter, resource_type: str) -> None:
         return await _found(admission, resource_type, wanted)
 
     @routes.post(f"/fhir/{resource_type}/_search")
-    @require(event=SEARCH, media_types=FORM, max_body=65536)
+    @require(event=SEARCH, query=parameters, form=parameters, max_body=65536)
     async def search_by_form(admission: Admitted) -> Response:
         """The same, with the parameters in a form; post the same form to the link next."""
         in_url = pairs(query(admission))

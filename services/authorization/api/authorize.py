@@ -35,14 +35,25 @@ from proeftuin.reasons import (
     Refused,
 )
 from services.authorization import codes, details, login_page, people
-from services.authorization.api.token import FORM
-from services.authorization.authentication import client_of, party_of
+from services.authorization.authentication import CLIENT, client_of, party_of
 from services.authorization.clients import Clients
 from services.authorization.codes import CODE, PUSHED, SHOWN, Authorization
 from services.authorization.issuer import Issuer
 
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 PUSHED_LIFETIME, LOGIN_LIFETIME, CODE_LIFETIME = 60, 600, 60  # seconds
+REQUEST = {
+    "client_id": "of the certificate, such as ura:90000101; required", "response_type": "code",
+    "response_mode": "query, or left out", "redirect_uri": "one that is registered, to the letter",
+    "scope": "openid, and scopes of the resource", "state": "comes back",
+    "code_challenge": "RFC 7636: base64url of the SHA-256 of code_verifier", "code_challenge_method": "S256",
+    "nonce": "comes back in the ID token", "resource": "the audience of the token (RFC 8707)", "dpop_jkt": "RFC 9449 §10",
+    "prompt": "login, or left out", "request": "refused: push the request",
+    "authorization_details": "RFC 9396: in a pushed request alone",
+}  # fmt: skip
+REFERRED = {"request_uri": "of a pushed request (RFC 9126)"}
+PUSHED_ONLY = {"request_uri": "refused: a pushed request refers to no other"}
+CHOICE = {"login": "of the page", "person": "who was chosen", "cancel": "nobody logs in"}
 MOST = 2048  # characters of a parameter
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -52,7 +63,7 @@ def router(issuers: dict[str, Issuer], clients: Clients, seed: Seed) -> APIRoute
     routes = guarded(oauth)
 
     @routes.post("/oauth2/{party}/par")
-    @require(media_types=FORM, max_body=16384)
+    @require(form=CLIENT | REQUEST | PUSHED_ONLY, max_body=16384)
     async def push(admission: Admitted, party: str) -> Response:
         """Take an authorization request beforehand, from the authenticated client (RFC 9126)."""
         issuer = _login_at(issuers, party)
@@ -67,14 +78,11 @@ def router(issuers: dict[str, Issuer], clients: Clients, seed: Seed) -> APIRoute
         return json_response(content, 201, headers={"Cache-Control": "no-store"})
 
     @routes.get("/oauth2/{party}/authorize")
-    @require()
+    @require(query=REQUEST | REFERRED)
     async def begin(admission: Admitted, party: str) -> Response:
         """Show the login page to the browser of the client."""
         issuer = _login_at(issuers, party)
-        pairs = admission.request.query_params.multi_items()
-        query = dict(pairs)
-        if len(query) != len(pairs):
-            raise Refused(INVALID_REQUEST, "a parameter stands in the query more than once")
+        query = admission.query()
         client = party_of(admission, issuer, query.get("client_id"))
         now = issuer.tenant.clock.now()
         if uri := query.get("request_uri"):
@@ -88,9 +96,9 @@ def router(issuers: dict[str, Issuer], clients: Clients, seed: Seed) -> APIRoute
         return login_page.show(issuer.logs_in, client, people.choices(seed, issuer.logs_in, client), handle, asked)
 
     @routes.post("/oauth2/{party}/authorize")
-    @require(event=LOGIN, media_types=FORM, max_body=4096)
+    @require(event=LOGIN, form=CHOICE, max_body=4096)
     async def log_in(admission: Admitted, party: str) -> Response:
-        """Take the choice on the login page (`login`, and `person` or `cancel`), and send the browser back with a code."""
+        """Take the choice on the login page, and send the browser back with a code."""
         issuer = _login_at(issuers, party)
         form = await admission.form()
         now = issuer.tenant.clock.now()

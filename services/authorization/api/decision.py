@@ -1,4 +1,4 @@
-"""The decision point in the shape of an Open Policy Agent (iwlz.md §4.3), and a door that explains a decision rule by rule."""
+"""The decision point in the shape of an Open Policy Agent (so is VECOZO's), and a door that explains a decision rule by rule."""
 
 import uuid
 from typing import Any

@@ -13,15 +13,14 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import INTROSPECTION
 from proeftuin.identifiers import BSN_SYSTEM
 from proeftuin.parties import KINDS
-from proeftuin.reasons import INVALID_REQUEST, Refused
 from proeftuin.tokens.access_token import AccessToken, act_claim
 from proeftuin.tokens.access_token import inspect as token_of
 from services.authorization import store
-from services.authorization.api.token import FORM
 from services.authorization.details import Details
 from services.authorization.grants import Ground
 from services.authorization.issuer import Issuer
 
+TOKEN = {"token": "the access token", "token_type_hint": "is not needed"}
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -30,14 +29,14 @@ def router(issuers: dict[str, Issuer]) -> APIRouter:
     routes = guarded(oauth)
 
     @routes.post("/oauth2/{party}/introspect")
-    @require(own_party=True, event=INTROSPECTION, media_types=FORM, max_body=16384)
+    @require(own_party=True, event=INTROSPECTION, form=TOKEN, required=("token",), max_body=16384)
     async def introspect(admission: Admitted, party: str) -> Response:
         """Answer `{"active": false}` for everything that is not a live token of this issuer."""
         token, _ = await _judged(admission, issuers[party])
         return json_response(describe(issuers[party], token) if token else {"active": False}, headers=NO_STORE)
 
     @routes.post("/oauth2/{party}/introspect_extended")
-    @require(own_party=True, event=INTROSPECTION, media_types=FORM, max_body=16384)
+    @require(own_party=True, event=INTROSPECTION, form=TOKEN, required=("token",), max_body=16384)
     async def introspect_extended(admission: Admitted, party: str) -> Response:
         """The same, with what the grant stands on and what was shown for it (nuts-node's introspect_extended)."""
         issuer = issuers[party]
@@ -57,10 +56,7 @@ def router(issuers: dict[str, Issuer]) -> APIRouter:
 
 async def _judged(admission: Admission, issuer: Issuer) -> tuple[AccessToken | None, list[Ground]]:
     """Return the live token of the form with its grounds, and note in the audit event which it is."""
-    raw = (await admission.form()).get("token")
-    if not raw:
-        raise Refused(INVALID_REQUEST, "the form has no token")
-    token = token_of(raw, issuer.keys)
+    token = token_of((await admission.form())["token"], issuer.keys)
     grounds = await issuer.grounds_of(token) if token else []
     if token is None or not grounds:
         admission.record.details["active"] = "false"
@@ -71,7 +67,7 @@ async def _judged(admission: Admission, issuer: Issuer) -> tuple[AccessToken | N
 
 
 def describe(issuer: Issuer, token: AccessToken) -> dict[str, Any]:
-    """Return the members of RFC 7662 §2.2 and RFC 9396 §9.2, and the claims by the names that Nuts policies read (nuts.md §2.6)."""
+    """Return the members of RFC 7662 §2.2 and RFC 9396 §9.2, and the claims by the names that nuts-knooppunt's PDP reads."""
     grant = token.grant
     content: dict[str, Any] = {
         "active": True, "iss": issuer.url, "client_id": grant.client_id, "sub": grant.acts_for, "aud": grant.audience,

@@ -1,4 +1,4 @@
-"""The one address for all traffic of the iWlz network (iwlz.md §1): certificate, token, decision, and on to the audience."""
+"""The one address for all traffic of the iWlz network (iWlz RFC0014): certificate, token, decision, and on to the audience."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The door of the iWlz network (iwlz.md §3): a token for a certificate, asked in JSON, for oneself or for who mandated it."""
+"""The door of the iWlz network (iWlz RFC0014): a token for a certificate, asked in JSON, for oneself or for who mandated it."""
 
 from dataclasses import replace
 from typing import Any

@@ -16,9 +16,13 @@ from proeftuin.reasons import INVALID_REQUEST, Refused
 from proeftuin.settings import Network
 from proeftuin.tokens import identity
 from services.authorization import people
-from services.authorization.api.token import FORM
 from services.authorization.authentication import party_of
 from services.authorization.issuer import Issuer
+
+ASKED = {
+    "client_id": "of the certificate, such as ura:90000101; required", "professional": "UZI number, at the issuer of professionals",
+    "client": "BSN, at the issuer of clients",
+}  # fmt: skip
 
 
 def router(issuers: dict[str, Issuer], seed: Seed, network: Network) -> APIRouter:
@@ -26,9 +30,9 @@ def router(issuers: dict[str, Issuer], seed: Seed, network: Network) -> APIRoute
     routes = guarded(oauth)
 
     @routes.post("/oauth2/{party}/login")
-    @require(event=LOGIN, media_types=FORM, max_body=4096)
+    @require(event=LOGIN, form=ASKED, max_body=4096)
     async def login(admission: Admitted, party: str) -> Response:
-        """Form: `client_id`, and `professional` (UZI number) or `client` (BSN); answers `{"id_token", "expires_in"}`."""
+        """State who the person is; answers `{"id_token", "expires_in"}`."""
         issuer = issuers[party]
         form = await admission.form()
         caller = party_of(admission, issuer, form.get("client_id"))

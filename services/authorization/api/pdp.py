@@ -1,4 +1,4 @@
-"""The decision point of the knooppunt (nuts.md §5.1): 200 for every decision, 400 only for what cannot be read."""
+"""The decision point, asked as that of nuts-knooppunt: 200 for every decision, 400 only for what cannot be read."""
 
 from fastapi import APIRouter
 from starlette.responses import Response

@@ -8,10 +8,10 @@ from proeftuin.access.rendering import oauth
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import REVOCATION
-from proeftuin.reasons import INVALID_REQUEST, PARTY_MISMATCH, Refused
+from proeftuin.reasons import PARTY_MISMATCH, Refused
 from proeftuin.tokens.access_token import inspect
 from services.authorization import store
-from services.authorization.api.token import FORM
+from services.authorization.api.introspection import TOKEN
 from services.authorization.grants import GRANT, Ground
 from services.authorization.issuer import Issuer
 
@@ -21,14 +21,11 @@ def router(issuers: dict[str, Issuer]) -> APIRouter:
     routes = guarded(oauth)
 
     @routes.post("/oauth2/{party}/revoke")
-    @require(event=REVOCATION, media_types=FORM, max_body=16384)
+    @require(event=REVOCATION, form=TOKEN, required=("token",), max_body=16384)
     async def revoke(admission: Admitted, party: str) -> Response:
         """Revoke at once, with every token that was exchanged for it; an unknown token is answered alike (RFC 7009 §2.2)."""
         issuer = issuers[party]
-        raw = (await admission.form()).get("token")
-        if not raw:
-            raise Refused(INVALID_REQUEST, "the form has no token")
-        token = inspect(raw, issuer.keys)
+        token = inspect((await admission.form())["token"], issuer.keys)
         if token is not None:
             caller = admission.peer.client_id
             if caller not in (token.grant.client_id, issuer.tenant.party.client_id):

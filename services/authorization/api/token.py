@@ -19,7 +19,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import TOKEN_REQUEST
 from proeftuin.audit.redaction import token_request
 from proeftuin.parties import Party
-from proeftuin.reasons import INVALID_REQUEST, UNSUPPORTED_GRANT_TYPE, Refused
+from proeftuin.reasons import UNSUPPORTED_GRANT_TYPE, Refused
 from proeftuin.tokens.access_token import AccessToken, Confirmation
 from services.authorization import authentication
 from services.authorization.clients import Clients
@@ -27,7 +27,15 @@ from services.authorization.details import Details
 from services.authorization.grants import GrantRequest
 from services.authorization.issuer import Issuer
 
-FORM = ("application/x-www-form-urlencoded",)
+FORM = authentication.CLIENT | {
+    "scope": "with a space between two", "resource": "the audience of the token (RFC 8707), as addressing lists it",
+    "authorization_details": "RFC 9396, a JSON list: services/authorization/README.md",
+    "id_token": "client_credentials: the identity statement of the person who acts",
+    "code": "authorization_code", "redirect_uri": "authorization_code", "code_verifier": "authorization_code: RFC 7636",
+    "subject_token": "token-exchange", "subject_token_type": "token-exchange", "requested_token_type": "token-exchange",
+    "audience": "token-exchange: another name of resource", "actor_token": "refused: the actor is who authenticates",
+    "assertion": "vp_token-bearer, jwt-bearer: the presentations", "presentation_submission": "vp_token-bearer",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,14 @@ def router(issuers: dict[str, Issuer], doors: Mapping[str, Door], clients: Clien
     routes = guarded(oauth)
 
     @routes.post("/oauth2/{party}/token")
-    @require(event=TOKEN_REQUEST, media_types=FORM, max_body=65536)
+    @require(
+        event=TOKEN_REQUEST, form={"grant_type": f"one of {', '.join(doors)}"} | FORM, required=("grant_type",), max_body=65536
+    )
     async def token(admission: Admitted, party: str) -> Response:
         """Give a token, or say which check failed and what to change."""
         issuer = issuers[party]
         form = await admission.form()
         admission.record.query = token_request(admission.request.url.path, form)
-        if "grant_type" not in form:
-            raise Refused(INVALID_REQUEST, "the form has no grant_type")
         door = doors.get(form["grant_type"])
         if door is None:
             raise Refused(UNSUPPORTED_GRANT_TYPE, f"grant_type {form['grant_type'][:60]!r} is not offered")

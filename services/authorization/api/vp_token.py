@@ -24,6 +24,7 @@ from services.authorization.profiles import ORGANIZATION, Profiles
 
 GRANT_TYPE = "vp_token-bearer"
 DID_METHODS = ["web", "jwk", "key", "x509"]
+_ASKED = {"scope": "the scope of a profile; required", "wallet_owner_type": "organization (absent) or service_provider"}
 _FORMATS = {
     "jwt_vp_json": {"alg_values_supported": list(jose.ALGORITHMS)},
     "jwt_vc_json": {"alg_values_supported": list(jose.ALGORITHMS)},
@@ -35,11 +36,11 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
     routes = guarded(oauth)
 
     @routes.get("/oauth2/{party}/presentation_definition")
-    @require()
+    @require(query=_ASKED)
     async def presentation_definition(admission: Admitted, party: str) -> Response:
-        """Parameters `scope` and `wallet_owner_type` (organization or service_provider; absent: organization)."""
-        asked = admission.request.query_params
-        if not asked.get("scope"):
+        """What is to be presented for a scope."""
+        asked = admission.query()
+        if "scope" not in asked:
             raise Refused(INVALID_REQUEST, "missing required parameters")
         found = profiles[party].definition(asked["scope"], asked.get("wallet_owner_type", ORGANIZATION))
         return json_response(found.raw, headers={"Cache-Control": "max-age=60"})
@@ -47,7 +48,7 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
     @routes.get("/oauth2/{party}/oauth-client")
     @require()
     async def client_metadata(admission: Admitted, party: str) -> Response:  # noqa: ARG001 - every handler is admitted
-        """Metadata of the party as a client (nuts.md §2.1)."""
+        """Metadata of the party as a client (RFC 8414, Nuts RFC021 §3.1)."""
         content = {
             "client_id": issuers[party].url, "token_endpoint_auth_method": "tls_client_auth", "grant_types": [GRANT_TYPE],
             "response_types": [], "client_id_scheme": "entity_id", "vp_formats": _FORMATS,
@@ -58,7 +59,7 @@ def router(issuers: dict[str, Issuer], profiles: dict[str, Profiles]) -> APIRout
 
 
 def metadata(issuer: Issuer) -> dict[str, Any]:
-    """Return what the metadata of an authorization server adds for presentations (nuts.md §2.1)."""
+    """Return what the metadata of an authorization server adds for presentations (RFC 8414, Nuts RFC021 §3.1)."""
     return {
         "presentation_definition_endpoint": f"{issuer.url}/presentation_definition",
         "presentation_definition_uri_supported": True,

@@ -1,4 +1,4 @@
-"""Decide on a FHIR request by the knooppunt's policies (nuts.md §5.1): a policy for each scope, the first that allows is enough."""
+"""Decide on a FHIR request by the policies of nuts-knooppunt: a policy for each scope, the first that allows is enough."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The information point: what only the bemiddelingsregister knows, asked as the network's decision point does (iwlz.md §4.4)."""
+"""The information point: what only the bemiddelingsregister knows, asked as VECOZO's decision point does."""
 
 import json
 

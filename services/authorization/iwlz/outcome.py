@@ -1,4 +1,7 @@
-"""What a caller of the iWlz doors gets to see: the errors of each profile, with or without origin, policy and hint (iwlz.md §5)."""
+"""What a caller of the iWlz doors gets to see: the errors of each profile (iWlz RFC0014 §6.2, RFC0040).
+
+Their bodies are prescribed, in part as plain text; so what other doors say in the body, detail and remedy, stands in headers here.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ _NO_RIGHT = {"mandate_missing", "unknown_client", "party_mismatch"}
 
 
 class Denied(Refused):
-    """A refusal of which the answer is known: `result` is that of the decision point (iwlz.md §4.3)."""
+    """A refusal of which the answer is known: `result` is that of the decision point."""
 
     def __init__(self, reason: Reason, detail: str, result: Mapping[str, Any]) -> None:
         super().__init__(reason, detail, status=result["http_status"])
@@ -71,7 +74,7 @@ def pep(refused: Refused, _: Trace) -> Response:
 
 
 def server(refused: Refused, _: Trace) -> Response:
-    """Render a refusal of the authorization server: status and plain text of its table (iwlz.md §3)."""
+    """Render a refusal of the authorization server: status and plain text of its table (iWlz RFC0014)."""
     code = refused.reason.code
     if _of_certificate(refused):
         return _response(refused, 403, "Invalid Client Certificate", TEXT)
@@ -100,5 +103,6 @@ def _error(finding: Finding, *, explain: bool) -> dict[str, Any]:
 
 
 def _response(refused: Refused, status: int, body: str, media_type: str) -> Response:
-    headers = {"X-Reason": refused.reason.code, "Cache-Control": "no-store"}
+    detail = "".join(each if each.isascii() and each.isprintable() else "?" for each in refused.detail)
+    headers = {"X-Reason": refused.reason.code, "X-Detail": detail, "X-Remedy": refused.reason.remedy, "Cache-Control": "no-store"}
     return Response(body, status, headers, media_type)

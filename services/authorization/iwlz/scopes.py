@@ -7,7 +7,7 @@ from proeftuin.reasons import RESOURCE_UNKNOWN, SCOPE_UNKNOWN, Refused
 from services.authorization.decision.folder import Policies as PolicyFolder
 from services.authorization.policies import Policies, ScopePolicy
 
-LIFETIME = 3600  # seconds, regardless of scope (iwlz.md §3)
+LIFETIME = 3600  # seconds, regardless of scope (iWlz RFC0014)
 
 
 class IwlzScopes(Policies):

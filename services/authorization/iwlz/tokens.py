@@ -1,4 +1,4 @@
-"""The iWlz access token (iwlz.md §3): a grant of the core, written as the network's policies read it, signed RS256.
+"""The iWlz access token (iWlz RFC0014): a grant of the core, written as the network's policies read it, signed RS256.
 
 It is the same grant, with the same `jti`: what ends it (a revocation, a withdrawn mandate or certificate) ends this token too.
 Beside the network's claims it has `cnf.x5t#S256`, so that nobody else can use it.

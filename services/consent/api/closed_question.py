@@ -1,4 +1,4 @@
-"""The closed question of Mitz: XACML 3.0 over SOAP 1.2 (logging-consent.md §6.3), and the check of a vendor's own message."""
+"""The closed question of Mitz: XACML 3.0 over SOAP 1.2 (VZVZ: gesloten vraag), and the check of a vendor's own message."""
 
 import asyncio
 from typing import Any

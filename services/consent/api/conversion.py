@@ -1,4 +1,4 @@
-"""Converting a Consent between the form of Mitz and of IHE PCF; nothing is stored (logging-consent.md §7.5)."""
+"""Converting a Consent between the form of Mitz and of IHE PCF; nothing is stored (nl-generic-functions-ig)."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The closed question: may this user see these categories of this holder's client? (logging-consent.md §7.4)."""
+"""The closed question: may this user see these categories of this holder's client?"""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The open question of Mitz: which holders may this user ask about this client? (logging-consent.md §6.4)"""
+"""The open question of Mitz: which holders may this user ask about this client? (VZVZ's wiki: Mitz, open vraag)"""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Subscribing to a client's consents, as Mitz has it (logging-consent.md §6.5): FHIR R4 Subscription, JSON or XML."""
+"""Subscribing to a client's consents, as Mitz has it (VZVZ's wiki: Mitz, abonnementen): FHIR R4 Subscription, JSON or XML."""
 
 import re
 from typing import Any

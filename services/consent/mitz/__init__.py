@@ -1,1 +1,1 @@
-"""The forms in which Mitz is spoken to (logging-consent.md §6), answered from the consents of this register."""
+"""The forms in which Mitz is spoken to, as VZVZ's wiki has them, answered from the consents of this register."""

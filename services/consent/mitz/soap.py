@@ -1,4 +1,4 @@
-"""SOAP 1.2 with WS-Addressing, as Mitz has it (logging-consent.md §6.3, §6.4): read an envelope, write the answer."""
+"""SOAP 1.2 with WS-Addressing, as Mitz has it: read an envelope, write the answer."""
 
 import uuid
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The closed question of Mitz in XACML 3.0 (logging-consent.md §6.3): its attributes, the question they make, and the response."""
+"""The closed question of Mitz in XACML 3.0 (VZVZ): its attributes, the question they make, and the response."""
 
 import copy
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The open question of Mitz: IHE XCPD Patient Location Query with a SAML assertion (logging-consent.md §6.4)."""
+"""The open question of Mitz: IHE XCPD Patient Location Query with a SAML assertion (VZVZ's wiki: Mitz, open vraag)."""
 
 from dataclasses import dataclass
 from datetime import datetime

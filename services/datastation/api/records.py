@@ -21,7 +21,6 @@ from services.datastation import records
 from services.datastation.source import Source
 
 SCOPES = tuple(f"patient/{resource_type}.rs" for resource_type in records.TYPES)
-FORM = ("application/x-www-form-urlencoded",)
 
 
 def router(sources: dict[str, Source]) -> APIRouter:
@@ -35,14 +34,14 @@ def router(sources: dict[str, Source]) -> APIRouter:
         return json_response(capabilities(instant(admission.tenant.clock.now())), media_type="application/fhir+json")
 
     @routes.get("/{party}/fhir/{resource_type}")
-    @require(*SCOPES, patient=True, event=SEARCH)
+    @require(*SCOPES, patient=True, event=SEARCH, query=records.PARAMETERS)
     async def search(admission: Admitted, party: str, resource_type: str) -> Response:
         """Search the client's resources; a BSN in the URL is refused."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
         return await _search(admission, sources[party], resource_type, pairs, in_url=True)
 
     @routes.post("/{party}/fhir/{resource_type}/_search")
-    @require(*SCOPES, patient=True, event=SEARCH, media_types=FORM, max_body=16384)
+    @require(*SCOPES, patient=True, event=SEARCH, form=records.PARAMETERS, max_body=16384)
     async def search_by_form(admission: Admitted, party: str, resource_type: str) -> Response:
         """Search with the parameters in a form: the way to name the client by BSN."""
         pairs = parse_qsl((await admission.body()).decode("utf-8", "replace"), keep_blank_values=True)

@@ -19,6 +19,10 @@ from services.localization.lists import CATEGORY_SYSTEM, CLIENT_SYSTEM, SUBJECT_
 from services.localization.pseudonyms import Pseudonyms
 
 SUBJECT, SOURCE, CODE = "subject:identifier", "source:identifier", "code"
+PARAMETERS = {
+    SUBJECT: f"{SUBJECT_SYSTEM}|<blinded pseudonym>: everyone's registrations", SOURCE: f"{CLIENT_SYSTEM}|<id>: one's own",
+    CODE: f"{CATEGORY_SYSTEM}|<category>",
+}  # fmt: skip
 SCOPES = ("nvi:localize", "nvi:read")
 
 
@@ -27,7 +31,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
     routes = guarded(fhir)
 
     @routes.get("/fhir/List")
-    @require(*SCOPES, event=SEARCH)
+    @require(*SCOPES, event=SEARCH, query=PARAMETERS)
     async def search(admission: Admitted) -> Response:
         """Search with the parameters in the URL; a BSN there is refused."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
@@ -36,7 +40,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
         return await _search(admission, pseudonyms, pairs)
 
     @routes.post("/fhir/List/_search")
-    @require(*SCOPES, event=SEARCH, media_types=("application/x-www-form-urlencoded",), max_body=16384)
+    @require(*SCOPES, event=SEARCH, form=PARAMETERS, max_body=16384)
     async def search_by_form(admission: Admitted) -> Response:
         """Search with the parameters in a form."""
         pairs = parse_qsl((await admission.body()).decode("utf-8", "replace"), keep_blank_values=True)
@@ -48,7 +52,7 @@ def router(pseudonyms: Pseudonyms) -> APIRouter:
 async def _search(admission: Admission, pseudonyms: Pseudonyms, pairs: list[tuple[str, str]]) -> Response:
     """Answer a search: with nvi:localize everyone's registrations; with a source as well, or nvi:read alone, the caller's own."""
     parameters = dict(pairs)
-    if len(parameters) != len(pairs) or parameters.keys() - {SUBJECT, SOURCE, CODE}:
+    if len(parameters) != len(pairs) or parameters.keys() - PARAMETERS.keys():
         raise Refused(PARAMETER_UNKNOWN, f"List is searched by {SUBJECT} or {SOURCE}, and {CODE}, each once")
     code = _token(parameters, CODE, CATEGORY_SYSTEM) if CODE in parameters else None
     if code is not None and code not in CATEGORIES:

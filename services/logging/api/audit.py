@@ -22,17 +22,25 @@ from proeftuin.legal_bases import LEGAL_BASES
 from proeftuin.parties import Seed
 from proeftuin.reasons import INVALID_REQUEST, LEGAL_BASIS, PARAMETER_INVALID, PARAMETER_UNKNOWN, PARTY_MISMATCH, Refused
 from services.logging import patterns, uses, watching
-from services.logging.api.retrieval import parse, searchset
+from services.logging.api.retrieval import PARAMETERS, parse, searchset
 from services.logging.indexing import indexable, patient_token
 
 OWN, ALL = "log:audit", "log:supervise"
-FORM = ("application/x-www-form-urlencoded",)
 LONGEST = timedelta(days=31)
 USUAL = timedelta(days=7)
 MOST_WATCHED = 10_000
 SUPERVISION = "toezicht"
-_GROUND = ("officer", "legal_basis", "case")
+_GROUND = {
+    "officer": "who looks, as the party itself knows this person", "legal_basis": "of a supervisor", "case": "of a supervisor",
+}  # fmt: skip
+_PARTY = {"party": "system|value, or a client_id such as ura:90000101"}
 _SHORT = {"denied": ("outcome", "4,8,12"), "emergency": ("purpose", "ETREAT,BTG")}
+_SEARCHED = PARAMETERS | dict.fromkeys(_SHORT, "true, or left out") | _PARTY | _GROUND
+_FOUND = {
+    "from": "a FHIR date; absent: a week before `to`", "to": "a FHIR date; absent: now",
+    "pattern": f"names, with a comma between them: {', '.join(patterns.RULES)}; absent: all",
+} | _PARTY  # fmt: skip
+_PLACE = {"_cursor": "from the link next, unchanged"}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./:_-]{0,63}")
 Pairs = list[tuple[str, str]]
 
@@ -42,7 +50,7 @@ def routers(index_key: bytes, seed: Seed) -> list[APIRouter]:
     searching, finding = guarded(fhir), guarded(problem)
 
     @searching.post("/audit/AuditEvent/_search")
-    @require(OWN, ALL, event=AUDIT_LOG_USED, media_types=FORM)
+    @require(OWN, ALL, event=AUDIT_LOG_USED, query=_PLACE, form=_SEARCHED)
     async def search(admission: Admitted) -> Response:
         """Search by the form of ITI-81 (README), `party`, `denied=true` and `emergency=true`; answers a searchset Bundle."""
         form, own = await _asked(admission, seed)
@@ -52,12 +60,12 @@ def routers(index_key: bytes, seed: Seed) -> list[APIRouter]:
         return await searchset(admission, query, pairs)
 
     @finding.post("/audit/patterns")
-    @require(OWN, ALL, event=AUDIT_LOG_USED, media_types=FORM)
+    @require(OWN, ALL, event=AUDIT_LOG_USED, form=_FOUND | _GROUND)
     async def find(admission: Admitted) -> Response:
         """Find what deserves a look; form `from`, `to` (FHIR dates; the last week), `pattern` (names, all), `party`."""
         form, own = await _asked(admission, seed)
         given = dict(form)
-        if len(given) < len(form) or given.keys() - {"from", "to", "pattern", "party"}:
+        if len(given) < len(form) or given.keys() - _FOUND.keys():
             raise Refused(PARAMETER_UNKNOWN, "the form has from, to, pattern and party, each once")
         known, within, names = _question(given, own, admission.tenant.clock.now(), seed)
         try:
@@ -101,7 +109,7 @@ async def _asked(admission: Admission, seed: Seed) -> tuple[Pairs, dict[str, lis
     """
     body = (await admission.body()).decode("utf-8", "replace")
     place = parse_qsl(admission.request.url.query, keep_blank_values=True)
-    if any(carries_bsn(name) or carries_bsn(value) for name, value in place) or {name for name, _ in place} - {"_cursor"}:
+    if any(carries_bsn(name) or carries_bsn(value) for name, value in place) or {name for name, _ in place} - _PLACE.keys():
         raise Refused(PARAMETER_INVALID, "the parameters go in the form; the URL has only the _cursor of a link 'next'")
     pairs = [*place, *parse_qsl(body, keep_blank_values=True)]
     admission.record.query = f"{admission.request.url.path}?{body}".encode()

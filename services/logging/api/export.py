@@ -18,7 +18,7 @@ from proeftuin.fhir.search import carries_bsn, write_cursor
 from proeftuin.reasons import IDENTIFIER_IN_URL, Refused
 from proeftuin.transparency.merkle import leaf_hash
 from services.logging import ldv, store
-from services.logging.api.retrieval import parse
+from services.logging.api.retrieval import PARAMETERS, parse
 from services.logging.indexing import indexable
 
 SCOPE = "system/AuditEvent.rs"
@@ -30,7 +30,7 @@ def router(index_key: bytes) -> APIRouter:
     routes = guarded(problem)
 
     @routes.get("/ldv")
-    @require(SCOPE, event=EXPORT)
+    @require(SCOPE, event=EXPORT, query=PARAMETERS, required=("date",))
     async def export(admission: Admitted) -> Response:
         """The events that a search by the parameters of ITI-81 finds (`date` is required), as Logius has them."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
@@ -39,7 +39,7 @@ def router(index_key: bytes) -> APIRouter:
         return await _answer(admission, pairs, [], index_key)
 
     @routes.post("/ldv")
-    @require(SCOPE, event=EXPORT, media_types=("application/x-www-form-urlencoded",))
+    @require(SCOPE, event=EXPORT, query=PARAMETERS, form=PARAMETERS)
     async def export_by_form(admission: Admitted) -> Response:
         """The same, with the parameters in a form: the way to export what is about one client."""
         place = parse_qsl(admission.request.url.query, keep_blank_values=True)

@@ -24,12 +24,15 @@ from proeftuin.identifiers import UZI_SYSTEM
 from proeftuin.overview import csv, html, pdf
 from proeftuin.overview.table import DUTCH_TIME
 from proeftuin.parties import Seed
-from proeftuin.reasons import NOT_ACCEPTABLE, PARAMETER_INVALID, PARAMETER_UNKNOWN, SUBJECT_MISMATCH, Refused
+from proeftuin.reasons import NOT_ACCEPTABLE, PARAMETER_INVALID, SUBJECT_MISMATCH, Refused
 from services.logging.indexing import indexable, patient_token
 from services.logging.overview import PAGE, Asked, overview
 
 _JSON = "application/json"
-_PARAMETERS = {"from", "to", "organisation", "_count", "_cursor", "_format"}
+_PARAMETERS = {
+    "from": "a day (Dutch time), such as 2026-01-31", "to": "a day, inclusive", "organisation": "system|value",
+    "_count": f"1 to {PAGE} events", "_cursor": "from `here` or `next`, unchanged", "_format": "json, csv, pdf or html",
+}  # fmt: skip
 _CLOSED = f"{html.POLICY}; frame-ancestors 'none'"
 
 
@@ -54,12 +57,12 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         return person.name if person and seed.party(person.employer).shows_names else None
 
     @routes.post("/inzage/logging")
-    @require("patient/AuditEvent.rs", patient=True, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
+    @require("patient/AuditEvent.rs", patient=True, event=AUDIT_LOG_USED, form=_PARAMETERS)
     async def inspect(admission: Admitted) -> Response:
-        """Who did what with the client's data; form `from`, `to`, `organisation`, `_count`, `_cursor`, `_format`, all optional."""
+        """Who did what with the client's data."""
         if not is_client_self(admission.token):
             raise Refused(SUBJECT_MISMATCH, "the overview is for the client alone")
-        form = {key: value for key, value in (await admission.form()).items() if value}
+        form = await admission.form(strict=True)
         media_type = _form(admission, form)
         short, render, more = _FORMS[media_type]
         admission.record.details["format"] = short
@@ -84,8 +87,6 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
 
 def _form(admission: Admission, form: dict[str, str]) -> str:
     """The media type of the answer: the field `_format` (for a browser's form) before the header Accept."""
-    if unknown := form.keys() - _PARAMETERS:
-        raise Refused(PARAMETER_UNKNOWN, f"{', '.join(sorted(unknown))[:60]}: the form has {', '.join(sorted(_PARAMETERS))}")
     wanted = form.get("_format")
     if wanted is not None:
         found = next((media_type for media_type, (short, _, _) in _FORMS.items() if wanted in (short, media_type)), None)

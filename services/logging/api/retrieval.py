@@ -29,6 +29,14 @@ _EXACT = _COLUMNS | _IDENTIFIED | {"agent.identifier": "agent"}
 _FACETS = ("address", "entity-type", "entity-role")
 _PERIODS = ("date", "_lastUpdated")
 _PATIENT = ("patient.identifier", "entity.identifier")
+PARAMETERS = {
+    **dict.fromkeys(_COLUMNS, "codes, with a comma between them"),
+    **dict.fromkeys(_IDENTIFIED, "system|value"), "agent.identifier": "system|value or value",
+    **dict.fromkeys(_FACETS, "codes, with a comma between them"),
+    **dict.fromkeys(_PATIENT, f"{BSN_SYSTEM}|<BSN> of one client: in a form alone"),
+    **dict.fromkeys(_PERIODS, "a date or instant after ge, gt, le, lt or nothing; date is required, twice for a period"),
+    "_count": "at most 500", "_cursor": "from the link next, unchanged",
+}  # fmt: skip
 
 
 def router(index_key: bytes) -> APIRouter:
@@ -36,7 +44,7 @@ def router(index_key: bytes) -> APIRouter:
     routes = guarded(fhir)
 
     @routes.get("/fhir/AuditEvent")
-    @require(SCOPE, event=AUDIT_LOG_USED)
+    @require(SCOPE, event=AUDIT_LOG_USED, query=PARAMETERS, required=("date",))
     async def search(admission: Admitted) -> Response:
         """Search by the parameters of ITI-81; `date` is required (a period)."""
         pairs = parse_qsl(admission.request.url.query, keep_blank_values=True)
@@ -45,7 +53,7 @@ def router(index_key: bytes) -> APIRouter:
         return await _answer(admission, pairs, index_key, "AuditEvent")
 
     @routes.post("/fhir/AuditEvent/_search")
-    @require(SCOPE, event=AUDIT_LOG_USED, media_types=("application/x-www-form-urlencoded",))
+    @require(SCOPE, event=AUDIT_LOG_USED, query=PARAMETERS, form=PARAMETERS)
     async def search_by_form(admission: Admitted) -> Response:
         """The same, with the parameters in a form: the way to search for a client. A next page is the same form to link 'next'."""
         place = parse_qsl(admission.request.url.query, keep_blank_values=True)
@@ -125,8 +133,7 @@ def parse(pairs: list[tuple[str, str]], index_key: bytes, own: dict[str, list[st
         elif name == "_cursor":
             before = _number(read_cursor(value) or "", "_cursor: take it from the link 'next', unchanged")
         else:
-            known = ", ".join([*_EXACT, *_FACETS, *_PATIENT, *_PERIODS, "_count"])
-            raise Refused(PARAMETER_UNKNOWN, f"AuditEvent can be searched by {known}")
+            raise Refused(PARAMETER_UNKNOWN, f"AuditEvent can be searched by {', '.join(PARAMETERS)}")
     if sum(map(len, [*equal.values(), *facets])) > MAXIMUM_VALUES:
         raise Refused(PARAMETER_INVALID, f"a search has at most {MAXIMUM_VALUES} values")
     if periods["date"] == (None, None):

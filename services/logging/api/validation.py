@@ -32,14 +32,12 @@ def router() -> APIRouter:
         return _answer(event, _asked(profile))
 
     @routes.get("/fhir/AuditEvent/{event_id}/$validate")
-    @require(retrieval.SCOPE, event=AUDIT_EVENT_READ)
+    @require(retrieval.SCOPE, event=AUDIT_EVENT_READ, query={"profile": f"a profile of BALP, {CANONICAL}<id>"})
     async def validate_stored(admission: Admitted, event_id: str) -> Response:
         """Judge an event of the caller's own as it stands in the log; `profile` may name one beside its claims."""
-        parameters = admission.request.query_params.multi_items()
-        if {name for name, _ in parameters} - {"profile"} or len(parameters) > 1:
-            raise Refused(PARAMETER_UNKNOWN, "the only parameter is profile, once")
+        profile = admission.query(strict=True).get("profile")
         event = await retrieval.own(admission, event_id)
-        return _answer(event, _asked(dict(parameters).get("profile")))
+        return _answer(event, _asked(profile))
 
     return routes
 

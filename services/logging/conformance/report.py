@@ -75,14 +75,14 @@ def issues(report: Report) -> list[Issue]:
 def _deviation(each: Deviation) -> Issue:
     text = (
         f"{each.profile}, {each.element} ({each.rule}): expected {each.expected}, found {each.found} "
-        f"(logging-consent.md §3, {each.profile.removeprefix('IHE.').removeprefix('BasicAudit.')})"
+        f"(IHE BALP 1.1.5, {each.profile.removeprefix('IHE.').removeprefix('BasicAudit.')})"
     )
     return Issue("error", "invariant", text, each.path, NOT_CONFORMING.code)
 
 
 def _element(severity: str, each: Finding, state: str) -> Issue:
     row = each.requirement
-    text = f"NEN 7513 {row.name}, {row.need}{f' when {row.when}' if row.when else ''}: {state} (logging-consent.md §2)"
+    text = f"NEN 7513 {row.name}, {row.need}{f' when {row.when}' if row.when else ''}: {state} (chapter 7)"
     code = "required" if severity == "warning" else "informational"
     path = re.sub(r"\[\w+]", "", row.paths[0])
     return Issue(severity, code, text, f"AuditEvent.{path}", NOT_CONFORMING.code if severity == "warning" else None)

@@ -11,7 +11,7 @@ from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import HOLDING, PRESENTATION
 from proeftuin.reasons import MALFORMED, Refused
-from services.wallet import presenting, store
+from services.wallet import accepting, presenting, store
 from services.wallet.wallet import Wallet
 
 JSON = ("application/json",)
@@ -33,6 +33,13 @@ def router(wallets: dict[str, Wallet]) -> APIRouter:
             raise Refused(MALFORMED, "the body is a JSON string with the JWT; self-attested credentials are given when presenting")
         await wallets[party].hold(admission, raw)
         return Response(status_code=204)
+
+    @routes.post("/iam/{party}/holder/offers")
+    @require(own_party=True, event=HOLDING, media_types=JSON, max_body=65536)
+    async def accept(admission: Admitted, party: str) -> Response:
+        """Accept a credential offer (see `accepting.accept`); answers what was received, verified and loaded."""
+        found = await accepting.accept(admission, wallets[party], await admission.json_object())
+        return json_response([{"id": each.id, "type": each.type, "issuer": each.issuer} for each in found], 201)
 
     @routes.get("/iam/{party}/holder/vc")
     @require(own_party=True)

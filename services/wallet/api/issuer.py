@@ -1,4 +1,4 @@
-"""The issuer: a party issues, lists and revokes its own credentials (body as the Nuts node's issuer API v2 takes it)."""
+"""The issuer: a party issues, offers, lists and revokes its own credentials (body as the Nuts node's issuer API v2 takes it)."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -7,14 +7,15 @@ from proeftuin.access.admission import Admitted
 from proeftuin.access.rendering import json_response, problem
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
-from proeftuin.audit.events import CREDENTIAL_REVOCATION, ISSUANCE
+from proeftuin.audit.events import CREDENTIAL_REVOCATION, ISSUANCE, OFFER
 from services.wallet import store
+from services.wallet.issuing import Issuer
 from services.wallet.wallet import Wallet
 
 JSON = ("application/json",)
 
 
-def router(wallets: dict[str, Wallet]) -> APIRouter:
+def router(wallets: dict[str, Wallet], issuers: dict[str, Issuer]) -> APIRouter:
     """Return the routes of the issuer."""
     routes = guarded(problem)
 
@@ -24,11 +25,18 @@ def router(wallets: dict[str, Wallet]) -> APIRouter:
         """Issue a credential; answers the JWT as a JSON string."""
         return json_response(await wallets[party].issue(admission, await admission.json_object()), 201)
 
+    @routes.post("/iam/{party}/issuer/offers")
+    @require(own_party=True, event=OFFER, media_types=JSON, max_body=65536)
+    async def offer(admission: Admitted, party: str) -> Response:
+        """Offer credentials to a party by OpenID4VCI (see `Issuer.offer`)."""
+        answer = await issuers[party].offer(admission, await admission.json_object())
+        return json_response(answer, 201, headers={"Cache-Control": "no-store"})
+
     @routes.get("/iam/{party}/issuer/vc")
-    @require(own_party=True)
+    @require(own_party=True, query={"type": "a type of credential", "subject": "a DID"})
     async def issued(admission: Admitted, party: str) -> Response:
-        """What was issued, newest first; parameters `type` and `subject` narrow it. `revoked_at` tells what was revoked."""
-        asked = admission.request.query_params
+        """What was issued, newest first. `revoked_at` tells what was revoked."""
+        asked = admission.query()
         rows = await wallets[party].tenant.database.read(store.issued_of, asked.get("type"), asked.get("subject"))
         return json_response([{name: row[name] for name in _SHOWN if row[name] is not None} for row in rows])
 

@@ -168,7 +168,7 @@ def test_a_did_x509_gives_the_key_of_its_certificate(world: World) -> None:
 
 
 def test_a_policy_may_be_repeated_or_hold_several_names(world: World) -> None:
-    """nuts.md §10, drift 6: RFC023's example repeats `subject`, elsewhere one policy holds all names; both are in use."""
+    """RFC023's example repeats `subject`, elsewhere one policy holds all names; both are in use."""
     once = did_x509.mint(world.chain()[1], world.chain()[0], ["O", "L"], ["otherName"])
     twice = once.replace(":L:", "::subject:L:")
     assert twice != once

@@ -238,7 +238,7 @@ def test_a_definition_that_cannot_be_used(document: Any) -> None:
     ],
 )
 def test_a_definition_that_a_verifier_should_not_use(said: str, fields: list[dict[str, Any]]) -> None:
-    """The sample policy of the anchor forgets the issuer: any CA is accepted (nuts.md §4); here that does not load."""
+    """A published sample policy forgets the issuer, so that any CA is accepted; here that does not load."""
     read = definition.read(asks(*fields))
     if not said:
         definition.check_for_verifier(read, shapes.SELF_ATTESTED)

@@ -1,4 +1,4 @@
-"""What must be logged of each route, written down from logging-consent.md §3 (BALP) and §8.3, not from the code.
+"""What must be logged of each route, written down from IHE BALP 1.1.5, not from the code.
 
 A row is `<type> <subtype> <action>`, or None where success is logged at neither end. A refusal has the row's own kind, and
 `REFUSED` where there is none; a handshake that TLS refuses is `NODE` for both. Every route that there is stands here.
@@ -10,7 +10,7 @@ SEARCH, HISTORY, TRANSACTION = "rest search-type E", "rest history-type E", "res
 TOKEN, INTROSPECT, REVOKE, LOGIN = "110114 ITI-71 E", "110114 ITI-102 E", "110113 110137 E", "110114 110122 E"
 DECISION, EVALUATION, QUESTION = "110113 AuthZ-Consent E", "rest evaluate E", "110112 validated-question E"
 GRANTS, ROTATED, POLICY = "110112 grants R", "110113 110131 U", "110113 policy-decision E"
-ISSUED, CREDENTIAL_REVOKED = "110113 issue-credential C", "110113 revoke-credential U"
+ISSUED, OFFERED, CREDENTIAL_REVOKED = "110113 issue-credential C", "110113 offer-credential C", "110113 revoke-credential U"
 HELD, PRESENTED = "110113 hold-credential U", "110114 present E"
 LOG_USED, LOG_READ, LOG_ERASED = "110101 search-type R", "110101 read R", "110101 destroy D"
 LOG_CONFIGURED = "110113 110129 U"
@@ -87,6 +87,11 @@ ROUTES: dict[str, Rows] = {
         ("GET", "/iam/{party}/did.json"): None, ("GET", "/iam/{party}/status/{dialect}/{page}"): None,
         ("POST", "/iam/{party}/issuer/vc"): ISSUED, ("GET", "/iam/{party}/issuer/vc"): None,
         ("DELETE", "/iam/{party}/issuer/vc/{credential_id}"): CREDENTIAL_REVOKED,
+        ("GET", "/.well-known/openid-credential-issuer/iam/{party}"): None,
+        ("GET", "/.well-known/oauth-authorization-server/iam/{party}"): None,
+        ("POST", "/iam/{party}/issuer/offers"): OFFERED, ("GET", "/iam/{party}/offers/{offer_id}"): None,
+        ("POST", "/iam/{party}/token"): TOKEN, ("POST", "/iam/{party}/nonce"): None, ("POST", "/iam/{party}/credential"): ISSUED,
+        ("POST", "/iam/{party}/holder/offers"): HELD,
         ("POST", "/iam/{party}/holder/vc"): HELD, ("GET", "/iam/{party}/holder/vc"): None,
         ("DELETE", "/iam/{party}/holder/vc/{credential_id}"): HELD, ("POST", "/iam/{party}/holder/vp"): PRESENTED,
     },

@@ -127,7 +127,7 @@ class Network:
         lifetime: int = 300,
     ) -> str:  # fmt: skip
         """A token as the issuer of `tenant` signs it, whatever its policies say."""
-        owner = next(
+        owner = tenant if issuer == tenant.audience else next(
             each for service in self.services.values() if service.settings.service == "authorization"
             for each, its in zip(service.tenants.values(), service.settings.tenants, strict=True) if its.issuer == issuer
         )  # fmt: skip

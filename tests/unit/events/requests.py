@@ -18,6 +18,7 @@ from tests.unit.events import grants, iwlz, wallet
 from tests.unit.events.expected import DECISION, INTROSPECT, ROUTES, UPDATE
 from tests.unit.events.hops import Hop, Patients
 from tests.unit.events.network import HOLDER, Network
+from tests.unit.events.offers import Offers
 from tests.unit.services.consent import messages
 from tests.unit.services.logging.logbook import event
 
@@ -88,6 +89,7 @@ class Requests:
         await grants.add(self, HOSPITAL, PORTAL, HOLDER, CLIENT)
         await iwlz.add(self)
         wallet.add(self, HOSPITAL, HOLDER)
+        Offers(self, HOSPITAL, HOLDER).add()
         self._datastation()
         for service in ROUTES:
             base, server = self._of(service)

@@ -1,4 +1,4 @@
-"""Every call leaves exactly the audit events that the contract demands, at both ends (logging-consent.md §3, §8.3)."""
+"""Every call leaves exactly the audit events that the contract demands, at both ends (IHE BALP 1.1.5)."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -63,6 +63,7 @@ class Play:
         tenant = service_.tenants[PARTY.get(service, instance.operator)]
         values = {"party": HOLDER, "resource_type": "Patient", "level": "0", "position:path": "000"}
         issuer = next(each.issuer for each in service_.settings.tenants if each.party == tenant.party.id)
+        issuer = tenant.audience if service == "wallet" else issuer  # a credential issuer takes its own tokens
         others = ROUTES["authorization"] if service == "iwlz" else {}
         for route in routes_of(self.network.apps[instance.name]):
             path = re.sub("{([^}]*)}", lambda part: values.get(part[1], "1"), route.path)

@@ -120,17 +120,23 @@ class Servers(Harness):
         return {"DPoP": dpop.make(key or self.key, method, url, self.clock.now(), **rest)}
 
     def assertion(
-        self, party: str = HOSPITAL, at: str = "vws", key: Any = None, kid: str | None = None, **changes: Any
+        self,
+        party: str = HOSPITAL,
+        at: str = "vws",
+        key: Any = None,
+        kid: str | None = "",
+        alg: str = "ES256",
+        **changes: Any,
     ) -> dict[str, str]:
-        """Return the form members of private_key_jwt."""
+        """Return the form members of private_key_jwt; with None a claim, or the kid, is left out."""
         client_id, now = self.peer(party).client_id, int(self.clock.now().timestamp())
         claims = {
             "iss": client_id, "sub": client_id, "aud": f"{BASE}/oauth2/{at}", "iat": now, "exp": now + 60,
             "jti": secrets.token_hex(8),
         } | changes  # fmt: skip
         claims = {name: value for name, value in claims.items() if value is not None}
-        headers = {"kid": kid or public_jwk(self.key.public_key())["kid"]}
-        signed = jwt.encode(claims, key or self.key, algorithm="ES256", headers=headers)
+        headers = {} if kid is None else {"kid": kid or public_jwk(self.key.public_key())["kid"]}
+        signed = jwt.encode(claims, self.key if key is None else key, algorithm=alg, headers=headers)
         return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
 
     def authorization(self, party: str = HOSPITAL, **changes: str | None) -> dict[str, str]:

@@ -30,16 +30,31 @@ async def test_an_assertion_for_this_server_is_taken(servers: Servers) -> None:
             assert answer.status_code == 200, answer.text
 
 
-WRONG: list[dict[str, Any]] = [
-    {"aud": f"{BASE}/oauth2/cibg"}, {"aud": None}, {"aud": 1}, {"iss": "ura:90000102"}, {"sub": "ura:90000102"}, {"iss": None},
-    {"exp": None}, {"exp": "soon"}, {"exp": 0}, {"exp": 1e20}, {"nbf": 1e12}, {"iat": 1e12}, {"jti": None}, {"jti": ""}, {"jti": 5},
-    {"jti": "x" * 257}, {"exp": float("nan")}, {"key": FOREIGN}, {"kid": "another"},
+WRONG: list[tuple[str, dict[str, Any]]] = [  # what is told, and of which assertion
+    ("the header has no kid", {"kid": None}),
+    ("ura:90000101 registered no key with this kid", {"kid": "another"}),
+    ("alg is not ES256", {"alg": "HS256", "key": "x" * 32}), ("alg is not ES256", {"alg": "none", "key": ""}),
+    ("alg is not ES256", {"alg": "ES384", "key": ec.generate_private_key(ec.SECP384R1())}),
+    ("the signature is not of the registered key", {"key": FOREIGN}),
+    ("iss is not the client_id, ura:90000101", {"iss": "ura:90000102"}), ("iss is not the client_id", {"iss": None}),
+    ("sub is not the client_id, ura:90000101", {"sub": "ura:90000102"}), ("sub is not the client_id", {"sub": None}),
+    (f"aud is not {BASE}/oauth2/vws", {"aud": f"{BASE}/oauth2/cibg"}), ("aud is not", {"aud": None}), ("aud is not", {"aud": 1}),
+    ("aud is not", {"aud": [{}]}), ("exp is missing", {"exp": None}), ("exp is no number", {"exp": "soon"}),
+    ("exp is no number", {"exp": float("nan")}), ("exp is no number", {"exp": True}), ("exp is no number", {"exp": 1e20}),
+    ("exp is no number", {"exp": 10**400}),
+    ("exp is more than 60 seconds ahead", {"exp": 1e12}), ("exp was ", {"exp": 0}),
+    ("nbf is no number", {"nbf": "now"}), ("nbf is ", {"nbf": 1e12}), ("iat is no number", {"iat": []}), ("iat is ", {"iat": 1e12}),
+    ("jti is missing", {"jti": None}), ("jti is missing", {"jti": ""}), ("jti is missing", {"jti": 5}),
+    ("jti is missing", {"jti": "x" * 257}),
 ]  # fmt: skip
 
 
-async def test_an_assertion_that_does_not_hold(servers: Servers) -> None:
-    for changes in WRONG:
-        assert await refusal(servers, servers.assertion(**changes)) == ("client_assertion", "invalid_client", 401), changes
+async def test_each_fault_of_an_assertion_is_told_by_itself(servers: Servers) -> None:
+    for told, changes in WRONG:
+        answer = await servers.ask(HOSPITAL, **servers.assertion(**changes))
+        found = answer.json()
+        assert (found.get("reason"), found.get("error"), answer.status_code) == ("client_assertion", "invalid_client", 401), changes
+        assert found["error_description"].startswith(f"client_assertion: {told}"), (told, found)
 
 
 async def test_an_assertion_lives_for_a_minute(servers: Servers) -> None:
@@ -72,16 +87,11 @@ async def test_half_an_assertion_is_none(servers: Servers) -> None:
     form = servers.assertion()
     assert (await refusal(servers, form | {"client_assertion_type": "saml"}))[0] == "client_assertion"
     assert (await refusal(servers, {"client_assertion_type": ASSERTION_TYPE}))[0] == "client_assertion"
-    assert (await refusal(servers, form | {"client_assertion": "x.y.z"}))[0] == "client_assertion"
+    for wrong in ("x.y.z", "x", "e30.e30.e30"):
+        answer = await servers.ask(HOSPITAL, **form | {"client_assertion": wrong})
+        told = "the header has no kid" if wrong.startswith("e30") else "it is no JWT"
+        assert answer.json()["error_description"].startswith(f"client_assertion: {told}"), answer.text
     assert (await refusal(servers, servers.assertion(filler="x" * MAX_LENGTH)))[0] == "client_assertion"
-
-
-async def test_the_algorithm_is_that_of_the_registered_key(servers: Servers) -> None:
-    known = jwt.decode(servers.assertion()["client_assertion"], options={"verify_signature": False})
-    kid = jwt.get_unverified_header(servers.assertion()["client_assertion"])["kid"]
-    for algorithm, key in (("HS256", "x" * 32), ("none", ""), ("ES384", ec.generate_private_key(ec.SECP384R1()))):
-        forged = jwt.encode(known, key, algorithm=algorithm, headers={"kid": kid})
-        assert (await refusal(servers, servers.assertion() | {"client_assertion": forged}))[0] == "client_assertion", algorithm
 
 
 async def test_a_registered_key_of_a_weaker_kind_is_not_used(servers: Servers) -> None:
@@ -92,6 +102,14 @@ async def test_a_registered_key_of_a_weaker_kind_is_not_used(servers: Servers) -
         servers.register(HOSPITAL, jwks={"keys": [jwk | {"alg": algorithm}]})
         signed = jwt.encode(known, key, algorithm=algorithm, headers={"kid": "rsa"})
         assert (await refusal(servers, servers.assertion() | {"client_assertion": signed}))[0] == outcome
+
+
+async def test_a_registered_key_that_is_none_is_told(servers: Servers) -> None:
+    for broken in ({"kty": "EC", "crv": "P-256", "x": "!", "y": "!"}, {"kty": "EC"}, {"kty": 5}, {}):
+        servers.register(HOSPITAL, jwks={"keys": [broken | {"kid": "broken"}]})
+        answer = await servers.ask(HOSPITAL, **servers.assertion(kid="broken"))
+        assert answer.status_code == 401, answer.text
+        assert "the registered key with this kid cannot be used" in answer.json()["error_description"], broken
 
 
 async def test_a_certificate_of_nobody_that_the_network_knows(servers: Servers) -> None:

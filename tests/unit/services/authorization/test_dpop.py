@@ -119,8 +119,8 @@ async def test_two_proofs_are_none(servers: Servers) -> None:
 
 async def test_a_clock_that_is_wrong_is_handed_a_nonce(servers: Servers) -> None:
     header, now = parts(servers)
-    for away in (-61, 61, float("nan"), float("inf"), 1e300):
-        claims = now | {"iat": now["iat"] + away, "jti": f"one {away}"}
+    for away in (-61, 61, float("nan"), float("inf"), 1e300, 10**400):
+        claims = now | {"iat": now["iat"] + away, "jti": f"one {away}"[:200]}
         answer = await servers.ask(headers={"DPoP": signed(servers.key, header, claims)})
         assert (answer.status_code, answer.json()["error"]) == (400, "use_dpop_nonce"), away
         claims |= {"nonce": answer.headers["DPoP-Nonce"]}

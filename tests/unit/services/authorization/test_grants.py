@@ -181,7 +181,7 @@ async def test_a_grant_that_begins_later(servers: Servers) -> None:
     servers.clock.forward(seconds=60)
     assert not await servers.active(token, HOLDER)
     late = await servers.records(authorization_details=details(not_before=begin + 2 * 86400))
-    assert late.json()["reason"] == "invalid_request"
+    assert late.json()["reason"] == "authorization_details"
 
 
 async def test_without_consent_nothing_is_stored(servers: Servers) -> None:

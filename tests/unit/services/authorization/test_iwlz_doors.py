@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
+from proeftuin.reasons import CATALOGUE
 from services.authorization.decision.iwlz import FOLDER
 from tests.unit.services.authorization.iwlz_network import (
     AGB,
@@ -106,7 +107,10 @@ async def test_no_token_is_given(
     assert (answer.status_code, answer.text, answer.headers["X-Reason"]) == (status, text, reason)
     assert answer.headers["content-type"].startswith("text/plain")
     (event,) = await network.logged()
-    assert event["outcomeDesc"].startswith(reason)
+    assert event["outcomeDesc"] == f"{reason}: {answer.headers['X-Detail']}"
+    assert answer.headers["X-Remedy"] == CATALOGUE[reason].remedy
+    trace_id = answer.headers["traceparent"].split("-")[1]  # docs/console.md: in the header alone
+    assert (len(trace_id), trace_id in answer.text) == (32, False)
     assert "999910000" not in str(event)
 
 
@@ -122,6 +126,8 @@ async def test_a_revoked_certificate_is_invalid(network: Network, path: str) -> 
     answer = await network.call("POST", path, party=ZA, json={})
     assert (answer.status_code, answer.text) == (403, "Invalid Client Certificate")
     assert answer.headers["X-Reason"] == "certificate_revoked"
+    assert "stands on the revocation list" in answer.headers["X-Detail"]
+    assert answer.headers["X-Remedy"] == CATALOGUE["certificate_revoked"].remedy
 
 
 async def test_an_allowed_request_passes_untouched_and_so_does_its_answer(network: Network) -> None:

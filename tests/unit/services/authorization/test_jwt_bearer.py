@@ -80,7 +80,7 @@ async def test_each_assertion_serves_once(server: Presenting) -> None:
 
 
 async def test_the_two_presentations_belong_together(server: Presenting) -> None:
-    """Cross-VP binding: an equal field id in both definitions makes their values equal (nuts.md §2.8)."""
+    """Cross-VP binding: an equal field id in both definitions makes their values equal (GFI-004)."""
     foreign = server.delegation(by=REGISTER)
     answer = await server.ask_bearer(client=server.vendor_vp(foreign))
     assert refused(answer)[:3] == (400, CLIENT_ERROR, "submission_invalid")

@@ -1,4 +1,4 @@
-"""The door of presentations: every check of Nuts RFC021 (nuts.md §2.3-2.6) with status, code and words."""
+"""The door of presentations: every check of Nuts RFC021 (§3-6) with status, code and words."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ Make = Callable[[Presenting], str]
 
 
 async def test_a_presentation_gives_a_token_with_the_claims_of_its_fields(server: Presenting) -> None:
-    """nuts.md §2.4 and §2.6: the names that knooppunt policies read."""
+    """Nuts RFC021 §6: the names that knooppunt policies read."""
     answer = await server.ask()
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
     given = answer.json()
@@ -176,7 +176,7 @@ async def test_a_request_that_is_refused(
     code, told, why, description = refused(answer)
     assert (code, told, why) == (400, error, reason), answer.text
     assert said in description
-    assert answer.headers["content-type"] == "application/json"  # also for a client that sends no Accept header (nuts.md §2.3)
+    assert answer.headers["content-type"] == "application/json"  # also for a client that sends no Accept header (Nuts RFC021 §4.5)
     assert CLIENT not in answer.text
     event = (await server.logged())[-1]
     assert event["outcomeDesc"].startswith(f"{reason}:")
@@ -346,7 +346,7 @@ async def test_the_presentation_definition(server: Presenting) -> None:
 
 
 async def test_the_metadata_in_both_places(server: Presenting) -> None:
-    """nuts.md §2.1; drift 10: the list of grants names jwt-bearer."""
+    """RFC 8414 §2: the list of grants names jwt-bearer."""
     first = await server.call("GET", f"/.well-known/oauth-authorization-server/oauth2/{HOME}", party=HOSPITAL)
     second = await server.call("GET", f"/oauth2/{HOME}/.well-known/oauth-authorization-server", party=HOSPITAL)
     assert first.json() == second.json()

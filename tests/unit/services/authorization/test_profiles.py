@@ -1,4 +1,4 @@
-"""The profiles of presentations: what a file may say, and with what no server starts (nuts.md §2.2)."""
+"""The profiles of presentations: what a file may say, and with what no server starts (Nuts RFC021 §5)."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_a_profile_with_which_no_server_starts(tmp_path: Path, said: str, entry:
 
 
 def test_a_reserved_field_id_is_refused_at_load_and_not_at_introspection(tmp_path: Path) -> None:
-    """nuts.md §2.2: there it is a 500-type error at introspection."""
+    """In nuts-node it is a 500-type error at introspection."""
     for reserved in ("iss", "sub", "exp", "iat", "active", "client_id", "scope", "act", "extensions"):
         entry = organization()
         entry["input_descriptors"][0]["constraints"]["fields"].append({"id": reserved, "path": ["$.b"]})

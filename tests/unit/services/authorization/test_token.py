@@ -77,12 +77,6 @@ async def test_a_client_gets_a_token_for_the_own_data(harness: Harness) -> None:
     ("scope_unknown", {"scope": ""}), ("scope_unknown", {"scope": "nvi:localize everything"}),
     ("scope_unknown", {"scope": "patient/Condition.rs"}), ("scope_not_allowed", {"scope": "prs:register"}),
     ("resource_unknown", {"resource": BASE + "/else"}), ("resource_unknown", {"resource": None}),
-    ("malformed", {"authorization_details": "{"}), ("invalid_request", {"authorization_details": "{}"}),
-    ("invalid_request", {"authorization_details": details(bsn="999910001")}),
-    ("invalid_request", {"authorization_details": details(type="other")}),
-    ("invalid_request", {"authorization_details": details(expires_in=3601)}),
-    ("invalid_request", {"authorization_details": details(expires_in=0)}),
-    ("invalid_request", {"authorization_details": details(expires_in=True)}),
 ])  # fmt: skip
 async def test_a_request_that_is_refused(harness: Harness, reason: str, changes: dict[str, str | None]) -> None:
     answer = await ask(harness, **changes)
@@ -162,14 +156,50 @@ async def test_a_rotated_key_signs_and_the_old_one_still_verifies(harness: Harne
     assert (await harness.call("POST", "/oauth2/vws/introspect", party="vws", data={"token": before})).json()["active"] is True
 
 
+ONE = json.loads(details())[0]
+UNFIT: list[tuple[str, Any]] = [  # what is told, and of which authorization_details
+    ("it is not JSON", "{"), ("it is not JSON", '[{"type": "client_data", "type": "client_data"}]'), ("it is not JSON", "[NaN]"),
+    ("it is not JSON", f'{json.dumps([ONE])}, "list": []'), ("it is not a list", f'{json.dumps([ONE])}, "more": []'),
+    ("it is not a list", 5), ("it is not a list", ONE), ("it is not a list", '"x"'),
+    ("the list has not exactly one object", []), ("the list has not exactly one object", [ONE, ONE]),
+    ("the list has not exactly one object", [1]),
+    ("type is missing", [{"patient": ONE["patient"]}]), ("type is unknown", [ONE | {"type": "other"}]),
+    ("type is unknown", [ONE | {"type": ["client_data"]}]), ("1 unknown field(s)", [ONE | {"locations": ["https://else.example"]}]),
+    ("patient is missing", [{"type": "client_data"}]), ("patient is an object", [ONE | {"patient": "999910000"}]),
+    ("patient: ", details(bsn="999910001")), ("purpose_of_use is", [ONE | {"purpose_of_use": "a b"}]),
+    ("purpose_of_use is", [ONE | {"purpose_of_use": 5}]), ("not_before is", [ONE | {"not_before": -1}]),
+    ("not_before is", [ONE | {"not_before": "now"}]), ("not_before is more than a day ahead", [ONE | {"not_before": 1 << 39}]),
+    ("expires_in is", details(expires_in=3601)), ("expires_in is", details(expires_in=0)),
+    ("expires_in is", details(expires_in=True)),
+    ("reason is text", [ONE | {"reason": 5}]), ("reason carries a BSN", [ONE | {"reason": "999910000 valt"}]),
+]  # fmt: skip
+
+
 @pytest.mark.anyio
-async def test_details_of_another_shape(harness: Harness) -> None:
-    one = json.loads(details())[0]
-    for wrong in (5, {"a": one}, [], [one, one], [1], "x", [one | {"patient": "999910000"}], [one | {"patient": None}],
-                  [one | {"purpose_of_use": "a b"}], [one | {"purpose_of_use": 5}], [one | {"not_before": -1}],
-                  [one | {"not_before": "now"}]):  # fmt: skip
-        answer = await ask(harness, authorization_details=json.dumps(wrong))
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request"), wrong
+async def test_rfc9396_5_authorization_details_that_are_not_of_the_type_are_told_apart(harness: Harness) -> None:
+    for told, wrong in UNFIT:
+        answer = await ask(harness, authorization_details=wrong if isinstance(wrong, str) else json.dumps(wrong))
+        found = answer.json()
+        refused = (400, "invalid_authorization_details", "authorization_details")
+        assert (answer.status_code, found["error"], found["reason"]) == refused, wrong
+        assert found["error_description"].startswith(f"authorization_details: {told}"), found
+        assert "99991000" not in answer.text
+        (event,) = await harness.logged()
+        assert event["outcomeDesc"].startswith("authorization_details:")
+
+
+@pytest.mark.anyio
+async def test_rfc6749_3_2_what_the_endpoint_does_not_know_it_ignores_and_says_what_it_gave(harness: Harness) -> None:
+    begin = int(harness.clock.now().timestamp()) + 60
+    answer = await ask(harness, expires_in="30", not_before=str(begin))
+    claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+    assert answer.json()["expires_in"] == claims["exp"] - claims["iat"] == 300
+    assert "nbf" not in claims
+    document = (await harness.call("GET", "/openapi.json", party=HOSPITAL)).json()
+    body = document["paths"]["/oauth2/{party}/token"]["post"]["requestBody"]["content"]
+    shown = body["application/x-www-form-urlencoded"]["schema"]["properties"]
+    assert "authorization_details" in shown
+    assert not {"expires_in", "not_before"} & shown.keys()
 
 
 @pytest.mark.anyio

@@ -172,3 +172,17 @@ async def test_only_the_party_itself_brings_records_in(station: Station) -> None
     assert (answer.status_code, answer.headers["X-Reason"]) == (403, "party_mismatch")
     (event,) = await station.logged()
     assert event["source"]["site"] == station.seed.party(HOLDER).ura
+
+
+async def test_a_client_keeps_the_id_and_an_id_its_client_and_each_is_told(station: Station) -> None:
+    taken, other = station.records(CLIENT), station.records(OTHER)
+    moved = first(taken, "Patient") | {"id": "another"}
+    stolen = first(other, "Patient") | {"id": first(taken, "Patient")["id"]}
+    assert (await station.load(taken)).status_code == 200
+    for patient, told in ((moved, "this source has this BSN already"), (stolen, "in this source it is of another BSN")):
+        answer = await station.load({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]})
+        (issue,) = answer.json()["issue"]
+        assert (answer.status_code, issue["expression"]) == (422, ["Bundle.entry[0].resource.id"])
+        assert told in issue["diagnostics"]
+        assert CLIENT not in answer.text
+        assert OTHER not in answer.text

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,13 +40,18 @@ class Wallets(Harness):
         ]
         self.settings = self.settings.model_copy(update={"tenants": tenants})
         self.authority.issue(self.seed.party(HOSPITAL), folder=tenants[0].folder, name="x509", key_type="rsa2048")
-        self.app = create_app(self.settings, self.wiring)
+        self.app = create_app(self.settings, replace(self.wiring, key_source=None))  # they verify tokens of their own
         for each in self.app.state.service.tenants.values():
-            each.client.request = self._request
+            each.client.request = partial(self._request, each.party.id)
 
-    async def _request(self, method: str, url: str, **sent: Any) -> Answer:
+    async def _request(
+        self, party: str, method: str, url: str, *, headers: Any = None, form: Any = None, content: Any = None,
+        token: str | None = None, about: Any = None,
+    ) -> Answer:  # fmt: skip
         """Stand in for the mTLS between the wallets."""
-        answer = await self.call(method, url.removeprefix(BASE), party=VENDOR, headers=sent.get("headers"))
+        assert url.startswith(BASE), about
+        path = url.removeprefix(BASE)
+        answer = await self.call(method, path, party=party, token=token, headers=headers, data=form, json=content)
         return Answer(answer.status_code, answer.headers, answer.content)
 
     def did(self, party: str) -> str:

@@ -1,4 +1,4 @@
-# zendMelding: back to a bronhouder, when its data breaks a rule (iwlz.md §7.2); POL213, POL216.
+# zendMelding: back to a bronhouder, when its data breaks a rule (iWlz RFC0018); POL213, POL216.
 package iwlz.zendmelding
 
 import rego.v1

@@ -1,4 +1,4 @@
-# zendNotificatie: from a bronhouder to a participant (iwlz.md §6.4).
+# zendNotificatie: from a bronhouder to a participant (iWlz RFC0008).
 package iwlz.zendnotificatie
 
 import rego.v1

@@ -1,4 +1,4 @@
-# Who may do what over FHIR in the generic functions; each policy is a scope (nuts.md §5.1).
+# Who may do what over FHIR in the generic functions; each policy is a scope, as in nuts-knooppunt.
 package knooppunt
 
 import rego.v1
