@@ -180,6 +180,8 @@ async def test_rfc0052_answers_results_in_order(network: Network) -> None:
         {"evaluations": [rfc0052({"instelling": "x"})]},
         {"evaluations": [rfc0052(WHERE) | {"context": "x"}]},
         {"evaluations": [rfc0052("x")]},  # type: ignore[arg-type] # what no filter is
+        {"evaluations": [rfc0052([])]},  # type: ignore[arg-type] # nor is this
+        {"evaluations": [rfc0052(None)]},  # type: ignore[arg-type] # nor this
         {"evaluations": [rfc0052(WHERE | {"instelling": {"eq": "x" * 65_536}})]},
     ],
 )
