@@ -153,6 +153,16 @@ async def test_policies_that_do_not_load_leave_those_before_in_force(tmp_path: P
     assert (health["status"], health["sha256"]) == ("warning", version.sha256)
 
 
+def test_the_folder_is_looked_at_once_in_a_pause(tmp_path: Path) -> None:
+    folder, decisions = changed(tmp_path)
+    version = decisions.policies.current().version
+    (folder / "mandates.toml").write_text("")
+    decisions.policies.pause = 3600.0
+    assert decisions.policies.current().version == version
+    decisions.policies.pause = 0.0
+    assert decisions.policies.current().version != version
+
+
 async def test_rules_that_give_no_answer_deny(tmp_path: Path) -> None:
     folder, decisions = changed(tmp_path)
     module = folder / "wlzindicatie.rego"
