@@ -153,6 +153,27 @@ async def test_policies_that_do_not_load_leave_those_before_in_force(tmp_path: P
     assert (health["status"], health["sha256"]) == ("warning", version.sha256)
 
 
+@pytest.mark.parametrize(
+    "roots", ["client { bsn } wlzIndicatie { bsn }", "wlzIndicatie { bsn } client { bsn } overdracht { overdrachtID }"]
+)
+async def test_two_registers_are_not_asked_at_once(roots: str) -> None:
+    decision = await DECISIONS.decide(CASES[0].caller, f"{{ {roots} }}", {}, PROFILES["spec"])
+    assert [each.rule for each in decision.findings] == ["graphql.roots"]
+
+
+async def test_a_filter_on_what_no_rule_is_about_opens_nothing() -> None:
+    decision = await DECISIONS.judge_filter(CASES[0].caller, "levering", {}, PROFILES["spec"])
+    assert [each.rule for each in decision.findings] == ["none"]
+
+
+async def test_the_indicatie_that_is_looked_up_is_the_one_that_is_named() -> None:
+    case = CASES[0]
+    plain = await asked(case, "spec")
+    STAGE.asked = []
+    await DECISIONS.decide(case.caller, case.text, case.variables | {"zk": "9901"}, PROFILES["spec"])
+    assert STAGE.asked == plain != []
+
+
 def test_the_folder_is_looked_at_once_in_a_pause(tmp_path: Path) -> None:
     folder, decisions = changed(tmp_path)
     version = decisions.policies.current().version
