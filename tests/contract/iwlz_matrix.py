@@ -97,6 +97,7 @@ QUERIES = [
         ("Only one selectionset in an operation is supported.",)),
     Row("wide: two operations", ZA, BR, "query A { client { bsn } } query B { client { bsn } }", BAD, 400,
         ("Only one operation at the time is supported.",)),
+    Row("wide: nothing known", ZA, BR, "{ users { name } }", BAD, 400, ("No operation found to evaluate",)),
     Row("http: parse error", ZA, BR, "{ client", BAD, 400, ("Unable to parse graphql query",)),
     Row("wide: introspection", ZA, BR, "{ __schema { types { name } } }", BAD, 400, ("Introspection is not offered.",)),
     Row("wide: depth bomb", ZA, BR, spec(OWN, "bemiddeling { client { " * 8 + "bsn" + " } }" * 8), BAD, 400,

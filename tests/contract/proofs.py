@@ -18,7 +18,8 @@ IWLZ = {  # what the iWlz network refuses (RFC0014, RFC0040, RFC0008, RFC0018, R
     "record": ("foreign agb", "foreign uzovi", "foreign specification", "no bemiddeling on the indicatie", "bsn on IR 2"),
     "wide": (
         "no id", "only in", "or around the filter", "alias", "fragment", "inline fragment", "directive", "second root field",
-        "two operations", "introspection", "depth bomb", "overdracht by a provider", "client{bemiddeling}", "nested pgbPercentage",
+        "two operations", "nothing known",
+        "introspection", "depth bomb", "overdracht by a provider", "client{bemiddeling}", "nested pgbPercentage",
         "subentity without filter", "fake date", "lte for ngt", "no toewijzingIngangsdatum", "no vaststellingMoment",
         "no toewijzingEinddatum", "open end not declared", "after 31 May", "after two years", "outside the matrix",
     ),

@@ -237,6 +237,8 @@ async def test_a_withdrawn_mandate_ends_the_tokens_that_stand_on_it(tmp_path: Pa
          ["Only one selectionset in an operation is supported."]),
         ("{ __typename }", {}, "spec-2026-06", 400, ["No operation found to evaluate"]),
         ("{ levering { leveringID } }", {}, "vecozo-2026-03", 400, ["No operation found to evaluate"]),
+        ("{ users { name } }", {}, "vecozo-2026-03", 400, ["No operation found to evaluate"]),
+        ("{ users { name } }", {}, "spec-2026-06", 400, ["No operation found to evaluate"]),
         ("query I { wlzIndicatie { bsn } }", {}, "vecozo-2026-03", 400, ["I query: scope not allowed"]),
     ],
 )  # fmt: skip

@@ -166,6 +166,20 @@ async def test_a_filter_on_what_no_rule_is_about_opens_nothing() -> None:
     assert [each.rule for each in decision.findings] == ["none"]
 
 
+def test_the_matrix_is_written_out_in_attributes() -> None:
+    matrix = DECISIONS.policies.current().data["matrix"]
+    assert set(matrix["BRA0011"]) == {"wlzIndicatieID", "verantwoordelijkZorgkantoor"}
+    assert "bsn" in matrix["IRA0001"]
+    assert "client" not in matrix["IRA0001"], "a relation is no attribute"
+    assert not [path for paths in matrix.values() for path in paths if "*" in path or "-" in path]
+
+
+async def test_a_decision_tells_of_the_rules_of_its_operation_and_no_others() -> None:
+    case = next(case for case in CASES if case.operation == "bemiddeling")
+    rules = (await STAGE.decide(DECISIONS, case, "spec")).rules
+    assert {rule.rpartition(".")[0] for rule in rules} <= {"", "br.bemiddeling"}, rules
+
+
 async def test_the_indicatie_that_is_looked_up_is_the_one_that_is_named() -> None:
     case = CASES[0]
     plain = await asked(case, "spec")
