@@ -76,7 +76,7 @@ CASES = [
     (asked("pzp_gf", "GET", "Patient", "_id=1", BSN), ["not_allowed"]),
     (sent("", IDENTIFIER), ["not_allowed", "pip_error", "unexpected_input"]),
     (sent("application/x-www-form-urlencoded", IDENTIFIER), []),
-    (sent("application/x-www-form-urlencoded", {}), ["not_allowed", "pip_error", "unexpected_input"]),
+    (sent("application/x-www-form-urlencoded", {"identifier": 1}), ["not_allowed", "pip_error", "unexpected_input"]),
     (asked("pzp_gf", "GET", "Patient", IDENTIFIER), []),
     (asked("pzp_gf", "GET", "Patient", IDENTIFIER + "&_include=Patient:organization"), ["not_allowed"]),
     (asked("pzp_gf", "GET", "Patient", IDENTIFIER + "&_revinclude=Condition:patient"), ["not_allowed"]),
