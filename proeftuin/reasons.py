@@ -61,6 +61,42 @@ class Unmatched(Refused):
         self.explanation = explanation
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A deviation of a message from what a rule wants, without what was sent where that may be personal.
+
+    `rule` and the `clause` that it is from; `severity` error or warning; `text` what was found and wanted; `at` FHIRPath, if any.
+    """
+
+    rule: str
+    clause: str
+    severity: str
+    text: str
+    at: str | None = None
+    reason: Reason | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """Return it as answers tell it."""
+        found = {"rule": self.rule, "clause": self.clause, "severity": self.severity, "text": self.text}
+        return found | ({"expression": self.at} if self.at else {})
+
+    def __str__(self) -> str:
+        """Return it as one sentence."""
+        return f"{self.rule} ({self.clause}) {self.text}"
+
+
+MOST_TOLD = 20  # findings in one sentence, and so in the audit event
+
+
+class Deviating(Refused):
+    """A message is refused for its `findings`, of which the first gives the reason."""
+
+    def __init__(self, reason: Reason, findings: list[Finding]) -> None:
+        more = f"; and {len(findings) - MOST_TOLD} more" if len(findings) > MOST_TOLD else ""
+        super().__init__(reason, "; ".join(map(str, findings[:MOST_TOLD])) + more)
+        self.findings = findings
+
+
 # who is it: certificate
 CERTIFICATE_MISSING = Reason(
     "certificate_missing", 401, "invalid_client", "login", "Present your client certificate and key (curl: --cert, --key)."

@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--home", default="", help="The folder of a network that runs and is filled, for the scenarios.")
     parser.addoption("--pki", default="", help="What stands for `proeftuin pki` there, where the CA is not in that folder.")
     parser.addoption("--iwlz-url", default="", help="The iWlz doors under test, up to and with /netwerkmodel/v3.")
+    parser.addoption("--mitz-url", default="", help="The Mitz doors under test, up to before /geslotenautorisatievraag.")
     parser.addoption(
         "--wallet-url", default="", help="The wallet of the care provider of --identity, which is its credential issuer identifier."
     )

@@ -9,7 +9,7 @@ from lxml import etree
 from starlette.responses import Response
 
 from proeftuin.fhir.outcome import Issue, operation_outcome
-from proeftuin.reasons import Refused, Unmatched
+from proeftuin.reasons import Deviating, Refused, Unmatched
 from proeftuin.transport.tracing import Trace
 
 Form = Callable[[Refused, Trace], Response]
@@ -71,11 +71,16 @@ def problem(refused: Refused, trace: Trace) -> Response:
 
 
 def _explained(refused: Refused) -> dict[str, Any]:
+    if isinstance(refused, Deviating):
+        return {"findings": [each.as_json() for each in refused.findings]}
     return {"explanation": refused.explanation} if isinstance(refused, Unmatched) else {}
 
 
 def soap(refused: Refused, trace: Trace) -> Response:
-    """Render as SOAP 1.2 Fault (§5.4): Sender or Receiver, the reason as subcode, the remedy in the text, the trace as detail."""
+    """Render as SOAP 1.2 Fault (§5.4): Sender or Receiver, the reason as subcode, the remedy in the text; each finding in Detail.
+
+    Detail holds `trace-id`, and for each finding a `finding` with `rule`, `clause`, `severity` and what was found, as text.
+    """
     reason = refused.reason
     fault = etree.Element(f"{{{SOAP}}}Fault")
     code = etree.SubElement(fault, f"{{{SOAP}}}Code")
@@ -83,12 +88,20 @@ def soap(refused: Refused, trace: Trace) -> Response:
     etree.SubElement(etree.SubElement(code, f"{{{SOAP}}}Subcode"), f"{{{SOAP}}}Value").text = f"pt:{reason.code}"
     text = etree.SubElement(etree.SubElement(fault, f"{{{SOAP}}}Reason"), f"{{{SOAP}}}Text")
     text.set("{http://www.w3.org/XML/1998/namespace}lang", "en")
-    text.text = "".join(each for each in f"{refused.detail}. {reason.remedy}" if each.isprintable())
-    etree.SubElement(etree.SubElement(fault, f"{{{SOAP}}}Detail"), f"{{{_FAULTS}}}trace-id").text = trace.trace_id
+    text.text = _printable(f"{refused.detail}. {reason.remedy}")
+    detail = etree.SubElement(fault, f"{{{SOAP}}}Detail")
+    etree.SubElement(detail, f"{{{_FAULTS}}}trace-id").text = trace.trace_id
+    for found in refused.findings if isinstance(refused, Deviating) else []:
+        element = etree.SubElement(detail, f"{{{_FAULTS}}}finding", rule=found.rule, clause=found.clause, severity=found.severity)
+        element.text = _printable(found.text)
     root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"env": SOAP, "pt": _FAULTS})
     etree.SubElement(root, f"{{{SOAP}}}Body").append(fault)
     content = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
     return Response(content, reason.status, _headers(refused), SOAP_XML)
+
+
+def _printable(text: str) -> str:
+    return "".join(each for each in text if each.isprintable())
 
 
 def _headers(refused: Refused) -> dict[str, str]:

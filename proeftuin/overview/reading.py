@@ -37,7 +37,8 @@ def read(event: Event) -> dict[str, Any]:
     `organisation` asked `asked_of`, both `{"name", "identifier"}`, at `asked_at` (origin of the address). `end`: which of the two
     logged this, "asking", "asked" or None when the event does not tell. `event`: code of its subtype. `what`: made available,
     viewed, requested, removed or refused. `categories`: codes of nl-gf-data-categories-cs or FHIR types. `basis`:
-    `{"kind", "consents"}`, kind consent, emergency, own request, legal task or none. `emergency_reason`: in words of who opened it.
+    `{"kind", "consents"}`, kind consent, emergency, own request, representative, legal task or none. `emergency_reason`: in words
+    of who opened it.
     """
     details = _details(event)
     purpose = _purpose(event)
@@ -203,10 +204,23 @@ def _basis(event: Event, details: dict[str, str], purpose: str | None) -> dict[s
     elif details.get("legal_basis") or purpose in _LEGAL_TASK:
         kind = "legal task"
     elif purpose == "PATRQT":
-        kind = "own request"
+        kind = "representative" if _is_represented(event) else "own request"
     else:
         kind = "consent" if consents and event.get("outcome", "0") == "0" else "none"
     return {"kind": kind, "consents": consents}
+
+
+def _is_represented(event: Event) -> bool:
+    """Whether another person asked for the client."""
+    whats = [entity.get("what", {}) for entity in event.get("entity", [])]
+    own = {_bsn(what) for what in whats} - {None}
+    asking = {_bsn(_who(agent)) for agent in event["agent"] if agent.get("requestor")} - {None}
+    return bool(own and asking and not own & asking)
+
+
+def _bsn(who: Event) -> str | None:
+    identifier = who.get("identifier", {})
+    return str(identifier.get("value")) if identifier.get("system") == BSN_SYSTEM else None
 
 
 def _request_id(event: Event) -> str | None:

@@ -103,13 +103,17 @@ def _emergency(rows: list[dict[str, Any]]) -> str:
     return "Ja" if any(row["emergency"] for row in rows) else "Nee"
 
 
+_CLIENTS = {"representative": "Iemand die voor u mag beslissen", "own request": "Uzelf"}
+
+
 def _who(rows: list[dict[str, Any]]) -> str:
     role = next((row["role"] for row in rows if row["role"]), None)
     name = next((row["person"] for row in rows if row.get("person")), None)
     if role:
         words = WORDS["role"].get(role) or WORDS["role"].get(role.partition(".")[0], role)
     else:
-        words = "Uzelf" if any(row["basis"]["kind"] == "own request" for row in rows) else "Een systeem"
+        kinds = {row["basis"]["kind"] for row in rows}
+        words = next((said for kind, said in _CLIENTS.items() if kind in kinds), "Een systeem")
     return f"{name}, {words}" if name else words
 
 

@@ -29,15 +29,16 @@ def care_system(home: Home, party: str, **rest: Any) -> CareSystem:  # noqa: ANN
 async def seed(home: Home) -> None:
     """Put in what is not there yet; to do it twice changes nothing. Raises Stopped when a service refuses."""
     topology = home.topology
-    await _feed_addressing(home)
+    await feed_addressing(home)
     await asyncio.gather(
         _credentials(home),
         _consents(home),
-        *(_records(home, party) for party in topology.seed.parties if party.is_care_provider),
+        *(records(home, party) for party in topology.seed.parties if party.is_care_provider),
     )
 
 
-async def _feed_addressing(home: Home) -> None:
+async def feed_addressing(home: Home) -> None:
+    """Have the register tell addressing of every party and address; raises Stopped when it refuses."""
     register = care_system(home, only(home.seed, "register"))
     network = home.topology.network
     scope = "system/Endpoint.crus system/Organization.crus"
@@ -62,7 +63,8 @@ async def _credentials(home: Home) -> None:
         await asyncio.gather(register.close(), *(each.close() for each in systems.values()))
 
 
-async def _records(home: Home, party: Party) -> None:
+async def records(home: Home, party: Party) -> None:
+    """Put a party's records in its own datastation, and register them for localization; raises Stopped."""
     system = care_system(home, party.id)
     try:
         await system.discover()

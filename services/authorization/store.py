@@ -5,6 +5,7 @@ one row, whichever order it and the grant are stored in, and whoever asks sees i
 `evidence`, which is what a door was shown.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -60,7 +61,9 @@ ends = sa.Table(
     sa.Column("id", sa.String(300), nullable=False),
     sa.Column("ended_at", sa.BigInteger, nullable=False, index=True),
     sa.Column("ended_by", sa.String(64), nullable=False),
+    sa.Column("notice", sa.String(100)),  # by which the teller knows it; told again, it ends nothing again
     sa.Index("end_of_ground", "kind", "id", "position"),
+    sa.Index("end_told_once", "ended_by", "notice", "kind", "id", unique=True),
     sqlite_autoincrement=True,  # a position is never given twice, also after pruning
 )
 _ENDED = (
@@ -69,7 +72,7 @@ _ENDED = (
     .exists()
 )
 _INSERT_GRANT, _INSERT_GROUNDS = Prepared(grants.insert()), Prepared(grounds.insert())
-_INSERT_END = Prepared(ends.insert(), "kind", "id", "ended_at", "ended_by")
+_INSERT_END = Prepared(ends.insert(), "kind", "id", "ended_at", "ended_by", "notice")
 _GROUNDS = Prepared(sa.select(grounds.c.kind, grounds.c.id, _ENDED.label("ended")).where(grounds.c.jti == sa.bindparam("jti")))
 _SINCES = sa.select(grounds.c.kind, grounds.c.id, grounds.c.since).where(grounds.c.jti == sa.bindparam("jti"))
 _LIVE = ~sa.select(grounds.c.jti).where(grounds.c.jti == grants.c.jti, _ENDED).exists()
@@ -130,9 +133,19 @@ def standing(connection: sa.Connection, jti: str) -> tuple[list[Ground], bool]:
     return [Ground(row.kind, row.id) for row in rows], bool(rows) and not any(row.ended for row in rows)
 
 
-def end(connection: sa.Connection, ground: Ground, by: str, now: datetime) -> int:
-    """End a ground, and with it every grant that stands on it; returns how many grants stood on it."""
-    _INSERT_END(connection, {"kind": ground.kind, "id": ground.id, "ended_at": int(now.timestamp()), "ended_by": by})
+def end(connection: sa.Connection, ground: Ground, by: str, now: datetime, notice: str | None = None) -> int:
+    """End a ground, and with it every grant that stands on it; returns how many grants stood on it.
+
+    `notice` names the telling: what its teller `by` tells again ends nothing that was given since.
+    """
+    row = {"kind": ground.kind, "id": ground.id, "ended_at": int(now.timestamp()), "ended_by": by, "notice": notice}
+    try:
+        with connection.begin_nested() if notice is not None else contextlib.nullcontext():
+            _INSERT_END(connection, row)
+    except sa.exc.IntegrityError:
+        told = sa.select(ends.c.position).filter_by(ended_by=by, notice=notice, kind=ground.kind, id=ground.id)
+        if connection.scalar(told) is None:
+            raise
     counted = sa.select(sa.func.count()).select_from(grounds).where(grounds.c.kind == ground.kind, grounds.c.id == ground.id)
     return int(connection.scalar(counted) or 0)
 

@@ -9,7 +9,7 @@ from proeftuin.access.rendering import fhir
 from proeftuin.service import Service, Wiring
 from proeftuin.settings import ServiceSettings
 from proeftuin.storage.secrets import secret
-from services.consent.api import closed_question, conversion, decisions, levers, open_question, registration, subscription
+from services.consent.api import checking, closed_question, conversion, decisions, levers, open_question, registration, subscription
 from services.consent.asking import Asking
 from services.consent.notifying import Notifying
 
@@ -29,7 +29,7 @@ def create_app(settings: ServiceSettings, wiring: Wiring | None = None) -> FastA
             conversion.router(),
             decisions.router(asking),
             closed_question.router(asking, service.seed),
-            closed_question.check_router(),
+            checking.router(),
             open_question.router(index_key, service.seed),
             subscription.router(index_key, service.seed),
             levers.router(),

@@ -8,7 +8,7 @@ from proeftuin.clock import instant
 from proeftuin.tokens.access_token import Person
 from services.consent import store
 from services.consent.decisions import DENY, NO_DECISION, PERMIT, Decision, Question, decide
-from services.consent.model import read_consent
+from services.consent.model import stored_consent
 
 MOST_REMEMBERED = 100_000
 
@@ -45,7 +45,7 @@ class Asking:
         acting: Acting,
         as_of: AsOf | None = None,
     ) -> list[Decision]:
-        """Decide on each category about the client `patient` (BSN), now or `as_of`; nothing is cached.
+        """Decide on each category about the client `patient` (BSN), now or `as_of`; no decision is kept.
 
         The event tells the decision: outcome 8 and the reason on a deny (BALP AuthZconsent), 4 where nothing is decided, and the
         consents that were weighed. A question about the past is no decision.
@@ -58,15 +58,18 @@ class Asking:
         database = admission.tenant.database
         if as_of is None:
             moment = instant(admission.tenant.clock.now())
-            resources = await database.read(store.of_patient, token)
+            stored = await database.read(store.current, token)
         else:
             moment = as_of.valid
-            resources = await database.read(store.known_at, token, as_of.known)
+            stored = await database.read(store.known_at, token, as_of.known)
             record.details["as_of"] = f"{as_of.valid} as known at {as_of.known}"
-        consents = [read_consent(resource, patient) for resource in resources]
-        decisions = [decide(question, category, consents, moment) for category in categories]
-        if as_of is None:
-            await self._rely(admission, question, decisions)
+        while True:
+            consents = [stored_consent(text, patient) for text in stored]
+            decisions = [decide(question, category, consents, moment) for category in categories]
+            held = stored if as_of is not None else await self._rely(admission, question, decisions, token)
+            if held is None or held == stored:
+                break
+            stored = held  # a change came between: who gave it does not know of this reliance
         weighed = {each.consent.id for decision in decisions for each in decision.evaluated}
         record.consents = [f"Consent/{consent}" for consent in sorted(weighed)] or [NO_CONSENT_ON_FILE]
         record.details["decision"] = " ".join(f"{decision.category}={decision.outcome}" for decision in decisions)
@@ -77,12 +80,17 @@ class Asking:
                 break
         return decisions
 
-    async def _rely(self, admission: Admission, question: Question, decisions: list[Decision]) -> None:
-        """Keep who relies on which consent, before the answer leaves: whoever does is told when it ends."""
+    async def _rely(self, admission: Admission, question: Question, decisions: list[Decision], token: str) -> list[str] | None:
+        """Keep who relies on which consent, before the answer leaves: whoever does is told when it ends.
+
+        Returns what is stored of the client where it was kept, None where nothing was new.
+        """
         permits = [consent for decision in decisions if decision.outcome == PERMIT for consent in decision.consents]
         new = {(consent, question.holder_ura or "") for consent in permits} - self._relied
-        if new:
-            await admission.tenant.database.write(store.rely, new)
-            if len(self._relied) > MOST_REMEMBERED:
-                self._relied.clear()
-            self._relied |= new
+        if not new:
+            return None
+        held = await admission.tenant.database.write(store.rely, new, token)
+        if len(self._relied) > MOST_REMEMBERED:
+            self._relied.clear()
+        self._relied |= new
+        return held

@@ -1,7 +1,9 @@
 """A consent as decisions need it, read from FHIR R4 Consent (IHE PCF, nl-generic-functions-ig)."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from proeftuin.categories import GROUP_SYSTEM, GROUPS
@@ -78,6 +80,12 @@ def read_consent(resource: dict[str, Any], patient: str) -> Consent:
         start=start,
         end=end,
     )
+
+
+@lru_cache(maxsize=4096)
+def stored_consent(text: str, patient: str) -> Consent:
+    """Return the consent in one stored version, whose text never changes, so that it is checked once; raises as `read_consent`."""
+    return read_consent(json.loads(text), patient)
 
 
 def patient_of(resource: dict[str, Any]) -> str | None:

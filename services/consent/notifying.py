@@ -21,7 +21,7 @@ from services.consent import levers, store, subscriptions
 from services.consent.endpoints import authorization_server
 from services.consent.mitz import notification
 from services.consent.mitz.fhir_xml import to_xml
-from services.consent.model import ACTIVE, read_consent
+from services.consent.model import ACTIVE, stored_consent
 from services.consent.subscriptions import Notice
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ def notify(connection: sa.Connection, token: str, patient: str, now: str, late: 
     found = subscriptions.of_client(connection, token)
     if not found:
         return
-    consents = [read_consent(resource, patient) for resource in store.of_patient(connection, token)]
+    consents = [stored_consent(text, patient) for text in store.current(connection, token)]
     for each in found:
         pulled = levers.use(connection, each.owner, {"late_notification", "duplicate_notification"})
         channel = each.resource["channel"]
@@ -115,7 +115,9 @@ class Notifying:
             of_holder = notice.url.startswith(_HOLDER)
             url = await self._ended(notice.url.removeprefix(_HOLDER)) if of_holder else notice.url
             about = About((notice.patient,), interaction=None if of_holder else _TOLD)
-            answer = await self.tenant.client.request("POST", url, body=notice.body, content_type=notice.content_type, about=about)
+            answer = await self.tenant.client.request(
+                "POST", url, body=notice.body, content_type=notice.content_type, headers={"Idempotency-Key": notice.id}, about=about
+            )
             taken, why = 200 <= answer.status < 300, f"status {answer.status}"
         except Unreachable as error:
             taken, why = False, str(error)

@@ -3,26 +3,8 @@
 from typing import Any
 
 from proeftuin.identifiers import BSN_SYSTEM
-from proeftuin.parties import Seed
-from proeftuin.reasons import REPRESENTATION, SUBJECT_MISMATCH, Refused
 from proeftuin.representation import Standing
-from proeftuin.tenant import Tenant
 from services.consent.model import ACTIVE, PROPOSED
-
-
-def standing_of(seed: Seed, tenant: Tenant, patient: str, acting: str) -> Standing:
-    """Return how `acting` (BSN) may decide for `patient` (BSN) today; raises Refused(SUBJECT_MISMATCH or REPRESENTATION)."""
-    client = seed.client(patient)
-    if client is None:
-        if acting != patient:
-            raise Refused(SUBJECT_MISMATCH, "consents are the client's own")
-        return Standing.ALONE
-    found = client.standing(acting, tenant.clock.now().date())
-    if found is None:
-        if acting != patient and all(each.bsn != acting for each in client.representatives):
-            raise Refused(SUBJECT_MISMATCH, "consents are the client's own, or a representative's")
-        raise Refused(REPRESENTATION, "this person may not decide this for the client")
-    return found
 
 
 def decided(

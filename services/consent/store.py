@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from proeftuin.clock import instant
 from proeftuin.reasons import NOT_FOUND, VERSION_STALE, Refused
+from proeftuin.storage.prepared import Prepared
 
 metadata = sa.MetaData()
 versions = sa.Table(
@@ -29,7 +30,11 @@ relied = sa.Table(  # which holder got a permit on which consent, and so may hav
     sa.Column("consent", sa.String(36), primary_key=True),
     sa.Column("holder", sa.String(8), primary_key=True),  # URA
 )
-_CURRENT = sa.select(versions.c.resource).where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
+_CURRENT = Prepared(
+    sa.select(versions.c.resource)
+    .where(versions.c.patient_token == sa.bindparam("token"), versions.c.superseded.is_(None))
+    .order_by(versions.c.id)
+)
 
 
 def patient_token(key: bytes, bsn: str) -> str:
@@ -37,19 +42,22 @@ def patient_token(key: bytes, bsn: str) -> str:
     return hmac.new(key, bsn.encode(), hashlib.sha256).hexdigest()
 
 
+def current(connection: sa.Connection, token: str) -> list[str]:
+    """Return the newest version of each consent of a client, as it is stored."""
+    return [row.resource for row in _CURRENT(connection, {"token": token})]
+
+
 def of_patient(connection: sa.Connection, token: str) -> list[dict[str, Any]]:
     """Return the newest version of each consent of a client."""
-    rows = connection.execute(_CURRENT.order_by(versions.c.id), {"token": token})
-    return [json.loads(row.resource) for row in rows]
+    return [json.loads(text) for text in current(connection, token)]
 
 
-def known_at(connection: sa.Connection, token: str, moment: str) -> list[dict[str, Any]]:
-    """Return the version of each consent of a client that the register held at `moment` (a UTC instant)."""
+def known_at(connection: sa.Connection, token: str, moment: str) -> list[str]:
+    """Return, as it is stored, the version of each consent of a client that the register held at `moment` (a UTC instant)."""
     held = (versions.c.recorded <= moment, sa.or_(versions.c.superseded.is_(None), versions.c.superseded > moment))
-    rows = connection.execute(
-        sa.select(versions.c.resource).where(versions.c.patient_token == token, *held).order_by(versions.c.id, versions.c.version)
-    )
-    return list({resource["id"]: resource for resource in map(json.loads, rows.scalars())}.values())
+    statement = sa.select(versions.c.id, versions.c.resource).where(versions.c.patient_token == token, *held)
+    rows = connection.execute(statement.order_by(versions.c.id, versions.c.version))
+    return list({row.id: row.resource for row in rows}.values())
 
 
 def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, Any] | None:
@@ -59,6 +67,7 @@ def read(connection: sa.Connection, consent_id: str, token: str) -> dict[str, An
 
 def add(connection: sa.Connection, resource: dict[str, Any], token: str, now: datetime) -> dict[str, Any]:
     """Register a consent, whose id is new; returns the stored resource."""
+    _hold(connection, token)
     return _insert(connection, resource, token, 1, now)
 
 
@@ -68,15 +77,15 @@ def update(connection: sa.Connection, resource: dict[str, Any], token: str, if_m
     Raises Refused: NOT_FOUND, or VERSION_STALE when `if_match` (an ETag) is not the version that stands.
     """
     own = (versions.c.id == resource["id"], versions.c.patient_token == token)
-    # the first version stays in place, so that concurrent changes wait for each other on it
-    if connection.scalar(sa.select(versions.c.version).where(*own, versions.c.version == 1).with_for_update()) is None:
-        raise Refused(NOT_FOUND, "the client has no consent with this id")
+    _hold(connection, token)
     where = (*own, versions.c.superseded.is_(None))
-    current = connection.execute(sa.select(versions.c.version).where(*where)).scalar_one()
-    if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(current):
-        raise Refused(VERSION_STALE, f"version {current} stands")
+    newest = connection.scalar(sa.select(versions.c.version).where(*where))
+    if newest is None:
+        raise Refused(NOT_FOUND, "the client has no consent with this id")
+    if if_match is not None and if_match != "*" and if_match.removeprefix("W/").strip('"') != str(newest):
+        raise Refused(VERSION_STALE, f"version {newest} stands")
     connection.execute(versions.update().where(*where).values(superseded=instant(now)))
-    return _insert(connection, resource, token, current + 1, now)
+    return _insert(connection, resource, token, newest + 1, now)
 
 
 def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, version: int, now: datetime) -> dict[str, Any]:
@@ -90,8 +99,12 @@ def _insert(connection: sa.Connection, resource: dict[str, Any], token: str, ver
     return stored
 
 
-def rely(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
-    """Keep that permits were given on consents to holders (URA)."""
+def rely(connection: sa.Connection, pairs: set[tuple[str, str]], token: str) -> list[str]:
+    """Keep that permits were given on consents of a client to holders (URA); returns what is `current` then.
+
+    A change that the answer does not show comes later, and knows of these holders.
+    """
+    _hold(connection, token, shared=True)
     for consent, holder in sorted(pairs):
         where = (relied.c.consent == consent, relied.c.holder == holder)
         try:
@@ -100,6 +113,14 @@ def rely(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
         except sa.exc.IntegrityError:
             if connection.scalar(sa.select(relied.c.consent).where(*where)) is None:
                 raise
+    return current(connection, token)
+
+
+def _hold(connection: sa.Connection, token: str, *, shared: bool = False) -> None:
+    """Have changes of one client's consents wait for each other, and for who begins to rely on them, until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer
+        lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(lock(int(token[:15], 16))))
 
 
 def holders(connection: sa.Connection, consent: str) -> list[str]:

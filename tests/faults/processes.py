@@ -26,9 +26,9 @@ class Processes:
         self._home = home
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str) -> None:
-        """Start one instance."""
-        command = [sys.executable, "-m", "proeftuin", "serve", name, "--home", str(self._home.path)]
+    def start(self, name: str, *instances: str) -> None:
+        """Start one instance, or under a name of one's own several in one process."""
+        command = [sys.executable, "-m", "proeftuin", "serve", *(instances or [name]), "--home", str(self._home.path)]
         with (self._home.path / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
 

@@ -129,6 +129,29 @@ async def test_an_emergency_is_the_holders_decision_with_a_reason_and_the_client
         assert await in_time(shown)
 
 
+async def test_a_parent_reads_who_saw_a_childs_data_and_a_stranger_does_not(network: Home) -> None:
+    async with systems(network, cast(network.seed).portal.id) as (portal,):
+        issuer, log = portal.services["authorization"], portal.services["logging"]
+
+        async def token(acting: str) -> str | None:
+            statement = await portal.log_in("identity-clients", client=acting)
+            return await portal.token(issuer, log, "patient/AuditEvent.rs", patient=CHILD, purpose="PATRQT", id_token=statement)
+
+        assert await token("999918138") is None
+        assert portal.hops.all[-1].reason == "subject_mismatch"
+        given, own = await token(MOTHER), await token(CHILD)
+        await portal.drained()
+
+        async def shown() -> bool:
+            answer = await portal.client.request("POST", f"{log}/inzage/logging", form={}, token=own, about=About((CHILD,)))
+            return any(row["basis"]["kind"] == "representative" for row in answer.json()["rows"])
+
+        answer = await portal.client.request("POST", f"{log}/inzage/logging", form={}, token=given, about=About((CHILD,)))
+        assert answer.status == 200, answer.body
+        assert MOTHER not in answer.body.decode()
+        assert await in_time(shown)
+
+
 async def test_a_parent_decides_for_a_child_and_the_child_does_not(network: Home) -> None:
     portal_id = cast(network.seed).portal.id
     async with systems(network, portal_id) as (portal,):

@@ -39,6 +39,20 @@ async def test_a_client_sees_who_saw_the_data_with_a_proof_that_holds(browser: h
     assert not re.search(r"<script|<style|\son\w+=|style=", page.text)  # its policy lets none of it run
 
 
+async def test_a_parent_sees_who_saw_a_childs_data(browser: httpx.AsyncClient, network: Home) -> None:
+    child = next(place for place, each in enumerate(network.seed.clients) if each.representatives)
+    parent = next(
+        place for place, each in enumerate(network.seed.clients) if each.bsn == network.seed.clients[child].representatives[0].bsn
+    )
+    await log_in(browser, parent)
+    await browser.post("/portaal/voor", data={"client": str(child)})
+    for place in ("overzicht", "toestemmingen/geweigerd"):
+        page = await browser.get(f"/portaal/{place}")
+        assert page.status_code == 200, page.text
+        assert "niet naar die van uzelf" in page.text
+    assert "nagerekend. Het klopt." in (await browser.get("/portaal/overzicht")).text
+
+
 async def test_period_and_organisation_narrow_what_is_seen(browser: httpx.AsyncClient) -> None:
     await log_in(browser)
     none = await browser.get("/portaal/overzicht?van=2020-01-01&tot=2020-01-02")

@@ -30,6 +30,13 @@ def consent(*references: str) -> list[dict[str, Any]]:
     return [{"type": {"code": "Consent"}, "what": {"reference": each}} for each in references]
 
 
+def by(acting: str, client: str) -> dict[str, Any]:
+    """Who asked, a client of care, and about whom."""
+    known = {"identifier": {"system": BSN_SYSTEM, "value": client}}
+    agent = {"who": {"identifier": {"system": BSN_SYSTEM, "value": acting}}, "requestor": True}
+    return {"agent": [agent], "entity": [{"what": known}]}
+
+
 def detail(**values: str) -> dict[str, Any]:
     return {"detail": [{"type": name, "valueString": value} for name, value in values.items()]}
 
@@ -41,6 +48,9 @@ def detail(**values: str) -> dict[str, Any]:
         ({"entity": consent("Consent/1"), "outcome": "8"}, "none", ["Consent/1"]),  # it was weighed, and did not permit
         ({"entity": consent("Consent/1"), "purposeOfEvent": purpose("BTG")}, "emergency", ["Consent/1"]),
         ({"purposeOfEvent": purpose("ETREAT")}, "emergency", []), ({"purposeOfEvent": purpose("PATRQT")}, "own request", []),
+        ({"purposeOfEvent": purpose("PATRQT")} | by("999910000", "999910000"), "own request", []),
+        ({"purposeOfEvent": purpose("PATRQT")} | by("999918138", "999910000"), "representative", []),
+        ({"purposeOfEvent": purpose("TREAT")} | by("999918138", "999910000"), "none", []),
         ({"purposeOfEvent": purpose("HPAYMT")}, "legal task", []), ({"entity": [detail(legal_basis="wkkgz-24")]}, "legal task", []),
         ({"purposeOfEvent": purpose("TREAT")}, "none", []), ({}, "none", []),
     ],

@@ -21,6 +21,7 @@ from services.authorization.grants import CONSENT, CREDENTIAL, GRANT, MANDATE, G
 from services.authorization.issuer import Issuer
 
 SCOPE = "patient/Grant.rd"
+LONGEST_KEY = 100  # characters
 MOST = 1000  # grants in one list: those that live longest
 
 
@@ -73,21 +74,27 @@ def router(issuers: dict[str, Issuer], consent_party: str) -> APIRouter:
     @routes.post("/oauth2/{party}/ended")
     @require(event=REVOCATION, media_types=("application/json",), max_body=4096)
     async def notified(admission: Admitted, party: str) -> Response:
-        """Take the notice `{"kind": "consent", "id": "Consent/<id>"}`: whatever stands on it now dies now."""
+        """Take the notice `{"kind": "consent", "id": "Consent/<id>"}`: whatever stands on it now dies now.
+
+        Header Idempotency-Key makes a repeat harmless to what was given since.
+        """
         issuer = issuers[party]
         ground = _ground(await admission.json_object())
         if not _is_giver(admission, issuer) and (ground.kind, admission.peer.client_id) != (CONSENT, consent_party):
             raise Refused(PARTY_MISMATCH, "the party itself tells this, or of a consent its register")
-        return await _end(admission, issuer, ground)
+        notice = admission.request.headers.get("idempotency-key")
+        if notice is not None and not (is_name(notice) and len(notice) <= LONGEST_KEY):
+            raise Refused(INVALID_REQUEST, f"Idempotency-Key is 1 to {LONGEST_KEY} printable characters")
+        return await _end(admission, issuer, ground, notice)
 
     return routes
 
 
-async def _end(admission: Admission, issuer: Issuer, ground: Ground) -> Response:
+async def _end(admission: Admission, issuer: Issuer, ground: Ground, notice: str | None = None) -> Response:
     admission.record.details |= {"ended": ground.kind, "id": ground.id}
     if ground.kind == GRANT:
         admission.record.token = f"urn:ietf:params:oauth:jti:{ground.id}"
-    stood = await admission.write(store.end, ground, admission.peer.client_id, issuer.tenant.clock.now())
+    stood = await admission.write(store.end, ground, admission.peer.client_id, issuer.tenant.clock.now(), notice)
     return json_response({"ended": stood}, headers={"Cache-Control": "no-store"})
 
 

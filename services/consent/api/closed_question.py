@@ -1,24 +1,23 @@
-"""The closed question of Mitz: XACML 3.0 over SOAP 1.2 (VZVZ: gesloten vraag), and the check of a vendor's own message."""
+"""The closed question of Mitz: XACML 3.0 over SOAP 1.2 (VZVZ: gesloten vraag)."""
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from proeftuin.access.admission import Admission, Admitted
-from proeftuin.access.rendering import SOAP_XML, json_response, problem, soap
+from proeftuin.access.rendering import SOAP_XML, soap
 from proeftuin.access.requirement import require
 from proeftuin.access.route import guarded
 from proeftuin.audit.events import DECISION
 from proeftuin.parties import Seed
-from proeftuin.reasons import CONTENT_TYPE, INTERNAL, INVALID_REQUEST, PARTY_MISMATCH, PROFILE, THROTTLED, Refused
+from proeftuin.reasons import INTERNAL, PARTY_MISMATCH, THROTTLED, Refused
 from proeftuin.tokens.access_token import Person
 from services.consent import levers
 from services.consent.asking import Acting, Asking
-from services.consent.decisions import Decision, Question
-from services.consent.mitz import rules, xacml
-from services.consent.mitz.catalogue import KIND_OF_TYPE
+from services.consent.decisions import Decision
+from services.consent.mitz import closed_rules, xacml
+from services.consent.mitz.closed_rules import ClosedQuestion
 from services.consent.mitz.soap import read, write
 
 PATH = "/mitz/geslotenautorisatievraag/xacml3"
@@ -34,21 +33,14 @@ def router(asking: Asking, seed: Seed) -> APIRouter:
     @require(event=DECISION, max_body=1 << 17)
     async def closed_question(admission: Admitted) -> Response:
         """Answer Permit, Deny or Indeterminate, a Result for each data category in the order of the question."""
-        message = await _message(admission)
+        closed_rules.SENT.demand(admission.request.headers)
+        message = read_message(admission, await admission.body())
         pulled = await misbehave(admission, _LEVERS)
-        found = rules.findings(message)
-        errors = [each for each in found if each.severity == rules.ERROR]
-        if errors:
-            reason = CONTENT_TYPE if errors[0].rule == "CQ-01" else INVALID_REQUEST if errors[0].rule == "CQ-02" else PROFILE
-            raise Refused(reason, "; ".join(f"{each.rule} ({each.clause}) {each.text}" for each in errors))
-        value = {xacml.BY_ID[each.id].name: each.value for each in message.attributes if each.id in xacml.BY_ID}
-        admission.record.patients, admission.record.purpose = [value["patient"]], value["purpose"]
-        check_holder(admission, seed, value["holder"])
-        question = Question(
-            value["holder"], KIND_OF_TYPE[value["holder_type"]], value["user"], KIND_OF_TYPE[value["user_type"]], value["purpose"]
-        )
-        categories = [each.value for each in message.attributes if each.id == xacml.BY_NAME["data"].id]
-        decisions = await asking.answer(admission, value["patient"], question, categories, _acting(message, value))
+        closed_rules.RULES.demand(message)
+        patient, question, categories = xacml.question(message.attributes)
+        admission.record.patients, admission.record.purpose = [patient], question.purpose
+        check_holder(admission, seed, question.holder_ura or "")
+        decisions = await asking.answer(admission, patient, question, categories, _acting(message))
         sent = message.attributes
         if "indeterminate" in pulled:
             decisions = [Decision(each.category, "no-decision", each.reason) for each in decisions]
@@ -58,29 +50,6 @@ def router(asking: Asking, seed: Seed) -> APIRouter:
                     each.element[0][0].set("extension", _OTHER_CLIENT)
         body = write(xacml.ANSWER, message.envelope.message_id, xacml.response(sent, decisions))
         return Response(body, headers={"Cache-Control": "no-store"}, media_type=SOAP_XML)
-
-    return routes
-
-
-def check_router() -> APIRouter:
-    """Return the route that checks a message and answers nothing else."""
-    routes = guarded(problem)
-
-    @routes.post("/mitz/check/geslotenautorisatievraag")
-    @require(max_body=1 << 17)
-    async def check(admission: Admitted) -> Response:
-        """Name every deviation of the closed question that is posted, as it would be to the double; nothing is decided.
-
-        Answers `{"accepted": bool, "findings": [{"rule", "clause", "severity", "text"}]}`; accepted: the double would answer it.
-        """
-        found = rules.findings(await _message(admission))
-        content: dict[str, Any] = {
-            "accepted": all(each.severity != rules.ERROR for each in found),
-            "findings": [
-                {"rule": each.rule, "clause": each.clause, "severity": each.severity, "text": each.text} for each in found
-            ],
-        }
-        return json_response(content, headers={"Cache-Control": "no-store"})
 
     return routes
 
@@ -108,17 +77,18 @@ def check_holder(admission: Admission, seed: Seed, ura: str) -> None:
         raise Refused(PARTY_MISMATCH, "only the holder, or the vendor that runs its services, asks about the holder's data")
 
 
-async def _message(admission: Admission) -> rules.Message:
-    envelope = read(await admission.body())
-    headers = {name.lower(): value for name, value in admission.request.headers.items()}
-    return rules.Message(headers, envelope, xacml.attributes(envelope.body), f"{admission.tenant.audience}{PATH}")
+def read_message(admission: Admission, raw: bytes) -> ClosedQuestion:
+    """Return the closed question in `raw`; raises Refused where that is no SOAP."""
+    envelope = read(raw)
+    return ClosedQuestion(envelope, xacml.attributes(envelope.body), f"{admission.tenant.audience}{PATH}")
 
 
-def _acting(message: rules.Message, value: dict[str, str]) -> Acting:
+def _acting(message: ClosedQuestion) -> Acting:
     """The responsible person, and where another acts under a mandate: that one, on behalf of the first."""
+    sent = {xacml.BY_ID[each.id].name: each for each in message.attributes if each.id in xacml.BY_ID}
 
     def person(name: str) -> Person:
-        oid = next(each.oid for each in message.attributes if each.id == xacml.BY_NAME[name].id)
-        return Person(value[name], xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), value["role"], value["user"])
+        oid = sent[name].oid
+        return Person(sent[name].value, xacml.PERSON_SYSTEMS.get(oid, f"urn:oid:{oid}"), sent["role"].value, sent["user"].value)
 
-    return Acting(person("mandated"), person("person")) if "mandated" in value else Acting(person("person"))
+    return Acting(person("mandated"), person("person")) if "mandated" in sent else Acting(person("person"))

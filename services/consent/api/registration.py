@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from proeftuin.access.acting import standing_of
 from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.rendering import fhir, fhir_response
 from proeftuin.access.requirement import require
@@ -19,7 +20,7 @@ from proeftuin.representation import Standing
 from services.consent import store
 from services.consent.model import patient_of, read_consent
 from services.consent.notifying import Notifying
-from services.consent.representation import decided, standing_of
+from services.consent.representation import decided
 
 FHIR = ("application/fhir+json", "application/json")
 SCOPE = "patient/Consent.cruds"

@@ -8,7 +8,12 @@ from proeftuin import xml
 from proeftuin.reasons import MALFORMED, Refused
 
 FHIR_NS, XHTML_NS = "http://hl7.org/fhir", "http://www.w3.org/1999/xhtml"
-_LISTS = {"extension", "contact", "telecom", "header", "identifier", "profile", "given", "name"}  # that repeat, in what is read
+_LISTS = {  # what repeats, in what is read: everywhere, or in this parent
+    "extension", "coding", "entry", "category", "actor", "performer", "policy", "profile", "contact", "telecom", "header", "given",
+    "link", "Patient.identifier", "Patient.name", "Patient.address", "Organization.identifier", "Organization.type",
+    "Consent.identifier", "Consent.organization", "Consent.verification", "provision.purpose", "provision.class", "provision.code",
+    "provision.action", "provision.securityLabel", "provision.data", "provision.provision",
+}  # fmt: skip
 
 
 def to_xml(resource: dict[str, Any]) -> bytes:
@@ -22,10 +27,14 @@ def from_xml(raw: bytes) -> dict[str, Any]:
     name = etree.QName(root)
     if name.namespace != FHIR_NS:
         raise Refused(MALFORMED, f"the root element is not of {FHIR_NS}")
-    found = _object(root)
+    return _read(root)
+
+
+def _read(element: etree._Element) -> dict[str, Any]:
+    name, found = etree.QName(element).localname, _object(element)
     if not isinstance(found, dict):
-        raise Refused(MALFORMED, "the root element is no resource")
-    return {"resourceType": name.localname} | found
+        raise Refused(MALFORMED, f"{name} is no resource")
+    return {"resourceType": name} | found
 
 
 def _resource(resource: dict[str, Any]) -> etree._Element:
@@ -62,10 +71,13 @@ def _object(element: etree._Element) -> Any:  # noqa: ANN401 - JSON is any
     if element.get("value") is not None and not len(element):
         return element.get("value")
     found: dict[str, Any] = {"url": element.get("url")} if element.get("url") is not None else {}
+    parent = etree.QName(element).localname
     for child in element:
         name = etree.QName(child).localname
         value = etree.tostring(child, encoding="unicode") if etree.QName(child).namespace == XHTML_NS else _object(child)
-        if name in _LISTS:
+        if name == "resource" and len(child) == 1:
+            value = _read(child[0])
+        if name in _LISTS or f"{parent}.{name}" in _LISTS:
             found.setdefault(name, []).append(value)
         elif name in found:
             raise Refused(MALFORMED, f"{name} stands twice")

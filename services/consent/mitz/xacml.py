@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from services.consent.decisions import DENY, PERMIT, Decision
-from services.consent.mitz.catalogue import BSN, EVENT_CODE, PROVIDER_TYPE, PURPOSE, ROLE, URA, UZI
+from services.consent.decisions import DENY, PERMIT, Decision, Question
+from services.consent.mitz.catalogue import BSN, EVENT_CODE, KIND_OF_TYPE, PROVIDER_TYPE, PURPOSE, ROLE, URA, UZI
 
 QUERY_NS = "urn:oasis:names:tc:xacml:3.0:profile:saml2.0:v2:schema:protocol:wd-14"
 XACML_NS = "urn:oasis:names:tc:xacml:3.0:core:schema:wd-17"
@@ -90,6 +90,14 @@ def attributes(query: etree._Element) -> list[Attribute]:
                 )
             )
     return found
+
+
+def question(sent: list[Attribute]) -> tuple[str, Question, list[str]]:
+    """Return client (BSN), question and data categories, in their order, of attributes in which the rules found no error."""
+    value = {BY_ID[each.id].name: each.value for each in sent if each.id in BY_ID}
+    kinds = KIND_OF_TYPE[value["holder_type"]], KIND_OF_TYPE[value["user_type"]]
+    categories = [each.value for each in sent if each.id == BY_NAME["data"].id]
+    return value["patient"], Question(value["holder"], kinds[0], value["user"], kinds[1], value["purpose"]), categories
 
 
 def response(sent: list[Attribute], decisions: list[Decision]) -> etree._Element:

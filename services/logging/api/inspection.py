@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from proeftuin.access.acting import standing_of
 from proeftuin.access.admission import Admission, Admitted
 from proeftuin.access.enforcement import is_client_self
 from proeftuin.access.negotiation import choose
@@ -20,7 +21,7 @@ from proeftuin.access.route import guarded
 from proeftuin.audit.events import AUDIT_LOG_USED
 from proeftuin.clock import instant
 from proeftuin.fhir.search import read_cursor, write_cursor
-from proeftuin.identifiers import UZI_SYSTEM
+from proeftuin.identifiers import BSN_SYSTEM, UZI_SYSTEM
 from proeftuin.overview import csv, html, pdf
 from proeftuin.overview.table import DUTCH_TIME
 from proeftuin.parties import Seed
@@ -60,8 +61,7 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
     @require("patient/AuditEvent.rs", patient=True, event=AUDIT_LOG_USED, form=_PARAMETERS)
     async def inspect(admission: Admitted) -> Response:
         """Who did what with the client's data."""
-        if not is_client_self(admission.token):
-            raise Refused(SUBJECT_MISMATCH, "the overview is for the client alone")
+        _check_reader(admission, seed)
         form = await admission.form(strict=True)
         media_type = _form(admission, form)
         short, render, more = _FORMS[media_type]
@@ -83,6 +83,16 @@ def router(index_key: bytes, seed: Seed) -> APIRouter:
         return Response(body, headers=_headers(short, here, following), media_type=media_type + more)
 
     return routes
+
+
+def _check_reader(admission: Admission, seed: Seed) -> None:
+    """Raise Refused unless this is the client, or who may decide for the client today, alone or together with the client."""
+    if is_client_self(admission.token):
+        return
+    person = admission.token.grant.person
+    if person is None or person.system != BSN_SYSTEM:
+        raise Refused(SUBJECT_MISMATCH, "the overview is for the client, or a representative")
+    standing_of(seed, admission.tenant, admission.patient, person.identifier)
 
 
 def _form(admission: Admission, form: dict[str, str]) -> str:

@@ -43,7 +43,7 @@ ROUTES: dict[str, Rows] = {
         ("POST", "/fhir/Consent"): CREATE, ("GET", "/fhir/Consent"): SEARCH, ("GET", "/fhir/Consent/{consent_id}"): READ,
         ("PUT", "/fhir/Consent/{consent_id}"): UPDATE, ("POST", "/decisions"): DECISION,
         ("POST", "/fhir/Consent/$convert"): None, ("POST", "/mitz/geslotenautorisatievraag/xacml3"): DECISION,
-        ("POST", "/mitz/openautorisatievraag"): SEARCH, ("POST", "/mitz/check/geslotenautorisatievraag"): None,
+        ("POST", "/mitz/openautorisatievraag"): SEARCH, ("POST", "/mitz/check/{kind}"): None,
         ("POST", "/mitz/abonnementen/fhir/Subscription"): CREATE,
         ("DELETE", "/mitz/abonnementen/fhir/Subscription/{subscription_id}"): DELETE,
         ("GET", "/mitz/abonnementen/fhir/Subscription/$processingStatus"): None,

@@ -64,7 +64,7 @@ class Network:
             self.apps[instance.name], self.services[instance.name] = app, app.state.service
             _keep_still(app.state.service)
             await self.serve(app.state.service.listener(app))
-        await seeding._feed_addressing(self.home)
+        await seeding.feed_addressing(self.home)
         await asyncio.gather(self._consents(), self._records())
 
     async def serve(self, listener: Listener) -> int:

@@ -318,7 +318,7 @@ class Requests:
 
         self._add_made("consent", "POST", closed, closed_question)
         self._add_made("consent", "POST", "/mitz/openautorisatievraag", open_question)
-        self._add("consent", "POST", check, HOLDER, server, base + check, body=messages.question(), **soap)
+        self._add("consent", "POST", "/mitz/check/{kind}", HOLDER, server, base + check, body=messages.question(), **soap)
         subscription = "/mitz/abonnementen/fhir/Subscription"
         subscriptions = base + subscription
         self._add(

@@ -45,8 +45,9 @@ async def listed(servers: Servers, party: str, at: str = HOLDER) -> list[str]:
     return [each["jti"] for each in answer["grants"]]
 
 
-async def ended(servers: Servers, kind: str, name: Any, party: str = HOLDER) -> Any:
-    return await servers.call("POST", f"/oauth2/{HOLDER}/ended", party=party, json={"kind": kind, "id": name})
+async def ended(servers: Servers, kind: str, name: Any, party: str = HOLDER, key: str | None = None) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await servers.call("POST", f"/oauth2/{HOLDER}/ended", party=party, json={"kind": kind, "id": name}, headers=headers)
 
 
 async def test_each_sees_its_own(servers: Servers) -> None:
@@ -153,6 +154,19 @@ async def test_who_may_tell_that_something_ended(servers: Servers) -> None:
         assert (await ended(servers, kind, name)).json()["reason"] == "invalid_request"  # type: ignore[arg-type] # also wrong types
     for kind in ("consent", "credential", "mandate"):
         assert (await ended(servers, kind, "x")).json() == {"ended": 0}
+    for key in ("", "x" * 101, "\t"):
+        assert (await ended(servers, "consent", "Consent/1", key=key)).json()["reason"] == "invalid_request"
+
+
+async def test_a_notice_that_comes_twice_leaves_what_was_given_since(servers: Servers) -> None:
+    first = await granted(servers)
+    assert (await ended(servers, "consent", "Consent/1", CONSENT_PARTY, "n")).json() == {"ended": 1}
+    assert not await servers.active(first, HOLDER)
+    anew = await granted(servers)
+    assert (await ended(servers, "consent", "Consent/1", CONSENT_PARTY, "n")).json() == {"ended": 2}
+    assert await servers.active(anew, HOLDER)
+    await ended(servers, "consent", "Consent/1", CONSENT_PARTY, "m")
+    assert not await servers.active(anew, HOLDER)
 
 
 async def test_extended_introspection_tells_what_a_grant_stands_on(servers: Servers) -> None:

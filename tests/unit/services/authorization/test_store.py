@@ -47,9 +47,9 @@ def give(
     return token.jti
 
 
-def end(engine: sa.Engine, kind: str, name: str) -> int:
+def end(engine: sa.Engine, kind: str, name: str, by: str = "ura:1", notice: str | None = None) -> int:
     with engine.begin() as connection:
-        return store.end(connection, Ground(kind, name), "ura:1", NOW)
+        return store.end(connection, Ground(kind, name), by, NOW, notice)
 
 
 def lives(engine: sa.Engine, jti: str) -> bool:
@@ -84,6 +84,24 @@ def test_an_end_counts_in_whichever_order_it_and_the_grant_are_stored(engine: sa
     assert lives(engine, anew), "a consent may be given anew"
     end(engine, CONSENT, "Consent/1")
     assert not lives(engine, anew)
+
+
+def test_what_is_told_twice_ends_nothing_that_was_given_since(engine: sa.Engine) -> None:
+    ground = Ground(CONSENT, "Consent/1")
+    before = give(engine, ground)
+    assert end(engine, *ground, notice="n") == 1
+    assert not lives(engine, before)
+    with engine.begin() as connection:
+        since = store.newest_end(connection)
+    anew = give(engine, ground, since=since)
+    assert end(engine, *ground, notice="n") == 2
+    assert lives(engine, anew)
+    end(engine, CONSENT, "Consent/2", notice="n")  # another ground under the same name is told for the first time
+    with engine.begin() as connection:
+        assert store.newest_end(connection) > since
+    end(engine, *ground, by="ura:2", notice="n")  # the name is the teller's own
+    assert not lives(engine, anew)
+    assert [end(engine, GRANT, "x"), end(engine, GRANT, "x")] == [0, 0], "without a name nothing is a repeat"
 
 
 def test_what_is_exchanged_dies_with_whatever_killed_its_original(engine: sa.Engine) -> None:

@@ -18,6 +18,7 @@ from tests.unit.services.consent.messages import ENDPOINT, HEADERS, question
 
 PORTAL, HOLDER, VENDOR = "mijn-dossier", "verpleeghuis-avondrood", "zorgsoft"
 PATH = "/mitz/geslotenautorisatievraag/xacml3"
+OPEN = "/mitz/openautorisatievraag"
 CHECK = "/mitz/check/geslotenautorisatievraag"
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +129,9 @@ async def test_what_the_field_sends_is_refused_with_the_rule_and_the_check_says_
         assert refused.status_code in (400, 415, 422)
         text = etree.fromstring(refused.content).findtext(".//{http://www.w3.org/2003/05/soap-envelope}Text") or ""
         assert all(each in text for each in errors), text
+        told = etree.fromstring(refused.content).findall(".//{https://proeftuin.example/reasons}finding")
+        assert {each.get("rule") for each in told} == set(errors)
+        assert all(each.get("clause") and each.get("severity") == "error" and each.text for each in told)
         assert "9999" not in text
         checked = (await ask(harness, body, party="ziekenhuis-de-linde", path=CHECK, **headers)).json()
         events = await harness.logged()
@@ -135,6 +139,26 @@ async def test_what_the_field_sends_is_refused_with_the_rule_and_the_check_says_
     assert sorted({each["rule"] for each in checked["findings"] if each["severity"] == "error"}) == sorted(errors)
     assert len(events) == 1
     assert "9999" not in events[0]["outcomeDesc"]
+
+
+async def test_what_is_no_soap_is_not_read_and_refused_in_its_form(harness: Harness) -> None:
+    sent = [
+        (PATH, "CQ-01", "application/json"),
+        (OPEN, "OQ-08", "application/json"),
+        (PATH, "CQ-01", "text/xml"),
+        (OPEN, "OQ-08", ""),
+    ]
+    async with harness.running(create_app(harness.settings, harness.wiring)):
+        for path, rule, content_type in sent:
+            answer = await ask(harness, b'{"patient": "999910000"}', path=path, **{"Content-Type": content_type})
+            assert (answer.status_code, answer.headers["X-Reason"]) == (415, "content_type")
+            assert answer.headers["Content-Type"].startswith("application/soap+xml")
+            found = etree.fromstring(answer.content)
+            assert found.findtext(".//{http://www.w3.org/2003/05/soap-envelope}Value") == "env:Sender"
+            (told,) = found.iter("{https://proeftuin.example/reasons}finding")
+            assert (told.get("rule"), told.get("clause")) == (rule, "Mitz: media type")
+        events = await harness.logged()
+    assert [event["outcomeDesc"].partition(":")[0] for event in events] == ["content_type"] * len(sent)
 
 
 @pytest.mark.parametrize(("message", "warnings"), [

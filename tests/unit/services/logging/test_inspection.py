@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from proeftuin import representation
 from proeftuin.fhir.search import write_cursor
 from proeftuin.identifiers import BSN_SYSTEM, URA_SYSTEM, UZI_ROLE_SYSTEM, UZI_SYSTEM
+from proeftuin.overview.reading import read
 from proeftuin.tokens.access_token import Person
 from proeftuin.transparency import checkpoint, merkle
 from services.logging.indexing import patient_token
@@ -111,7 +113,7 @@ async def test_looking_is_logged_on_the_client(logbook: Logbook) -> None:
     assert CLIENT in json.dumps(logged["entity"])
 
 
-async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
+async def test_the_overview_is_for_the_client_and_who_decides_for_it(logbook: Logbook) -> None:
     async def attempt(status: int, reason: str, token: str | None, party: str | None = PORTAL, form: str = "") -> None:
         answer = await logbook.call("POST", "/inzage/logging", party=party, token=token, headers=FORM, content=form)
         await refused(logbook, answer, status, reason)
@@ -131,6 +133,35 @@ async def test_the_overview_is_for_the_client_alone(logbook: Logbook) -> None:
     await attempt(400, "invalid_request", token(OWN, acting=own, patient=CLIENT), form="from=2026&from=2027")
     answer = await logbook.call("POST", "/inzage/logging", party=PORTAL, token=token(OWN, acting=own, patient=CLIENT), json={})
     await refused(logbook, answer, 415, "content_type")
+
+
+NOOR, BRAM, MARGA, MOTHER, SISTER = "999937121", "999938642", "999939427", "999937881", "999927528"  # 9, 13, under curatele
+
+
+@pytest.mark.parametrize(("client", "acting", "years", "reason"), [
+    (NOOR, MOTHER, 0, None), (BRAM, MOTHER, 0, None), (BRAM, BRAM, 0, None), (NOOR, NOOR, 0, None), (MARGA, SISTER, 0, None),
+    (MARGA, MARGA, 0, None), (BRAM, MOTHER, 3, "representation"), (NOOR, MOTHER, 6, None), (NOOR, MOTHER, 8, "representation"),
+    (MOTHER, NOOR, 0, "subject_mismatch"), (NOOR, SISTER, 0, "subject_mismatch"), (CLIENT, MOTHER, 0, "subject_mismatch"),
+    ("999970008", MOTHER, 0, "subject_mismatch"),
+])  # fmt: skip
+async def test_who_may_decide_for_a_client_reads_its_overview_as_long_as_it_may(
+    logbook: Logbook, monkeypatch: pytest.MonkeyPatch, client: str, acting: str, years: int, reason: str | None
+) -> None:
+    """WGBO: under 12 a parent, from 12 to 16 both, from 16 the client; a curator; nobody else."""
+    await logbook.post(event(HOME, client))
+    now = representation.age  # a clock that goes years ahead would find no certificate that holds
+    monkeypatch.setattr(representation, "age", lambda born, today: now(born, today) + years)
+    await logbook.logged()
+    answer = await logbook.inspect(client, acting)
+    if reason is not None:
+        await refused(logbook, answer, 403, reason)
+        return
+    assert [row["what"] for row in answer.json()["rows"]] == ["viewed"]
+    (logged,) = await logbook.logged()
+    user = next(agent for agent in logged["agent"] if agent["requestor"])
+    assert user["who"]["identifier"] == {"system": BSN_SYSTEM, "value": acting}
+    assert client in json.dumps(logged["entity"])
+    assert read(logged)["basis"]["kind"] == ("own request" if client == acting else "representative")
 
 
 async def test_the_overview_shows_no_bsn_of_who_acted_for_the_client(logbook: Logbook) -> None:
