@@ -41,7 +41,7 @@ types: .venv/dev.stamp ## mypy, strict
 imports: .venv/dev.stamp ## Who may import whom
 	$(BIN)/lint-imports
 
-mutate: .venv/dev.stamp ## Take each check of access out and demand that a test fails
+mutate: .venv/dev.stamp ## Take each check of access, credentials and authorization out and demand that a test fails
 	$(BIN)/python scripts/mutate
 
 bench: .venv/dev.stamp ## Ratios measured in one run, into docs/benchmarks.md

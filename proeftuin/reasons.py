@@ -266,6 +266,13 @@ IDENTITY_INVALID = Reason(
 MANDATE_MISSING = Reason(
     "mandate_missing", 403, "access_denied", "forbidden", "Show the mandate of the party for which you act, or act for yourself."
 )
+ADDRESS_UNREGISTERED = Reason(
+    "address_unregistered",
+    403,
+    "access_denied",
+    "forbidden",
+    "Call from an address that is registered with your certificate, or register this one.",
+)
 SUBJECT_TOKEN = Reason(
     "subject_token",
     400,

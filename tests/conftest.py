@@ -44,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the contract tests run against any network, and the scenarios against any that is ours."""
     parser.addoption("--base-url", default="", help="The addressing service of the network under test.")
     parser.addoption("--identity", default="", help="A folder with certificate.pem and certificate.key of a care provider.")
+    parser.addoption("--roles", default="", help="A folder with such a folder for each other caller (tests/contract/conftest.py).")
     parser.addoption("--ca", default="", help="The CA bundle of the network under test.")
     parser.addoption("--home", default="", help="The folder of a network that runs and is filled, for the scenarios.")
     parser.addoption("--pki", default="", help="What stands for `proeftuin pki` there, where the CA is not in that folder.")
@@ -56,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--iwlz-profile", default="", help="The profile that the iWlz doors under test speak; ours are asked for both."
     )
     parser.addoption("--agb", default="06990101", help="The AGB of the certificate, for the iWlz doors.")
+    parser.addoption("--uzovi", default="9901", help="The UZOVI of the zorgkantoor in --roles.")
+    parser.addoption("--resource-host", default="", help="By which name the network under test reaches this machine, if it does.")
+    parser.addoption("--issuer", default="", help="The authorization server of a care provider that asks for presentations.")
+    parser.addoption("--wallet", default="", help="The wallet of the certificate's party, up to /holder.")
+    parser.addoption("--professional", default="", help="The UZI number of somebody whom that party may log in.")
+    parser.addoption("--client", default="", help="The BSN of a client of that care provider who consents.")
     parser.addoption("--client-id", default="", help="The client_id of the certificate, such as ura:90000101.")
 
 

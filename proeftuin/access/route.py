@@ -128,7 +128,8 @@ def guard(handle: Handle, requirement: Requirement, form: Form) -> Handler:
         except Exception:
             log.exception("audit event not stored", path=_path(request), trace_id=trace.trace_id)
             reason, response = INTERNAL.code, form(Refused(INTERNAL, "the answer could not be logged"), trace)
-        response.headers["traceparent"], response.headers["X-Request-Id"] = trace.traceparent, trace.request_id
+        response.headers["traceparent"] = trace.traceparent
+        response.headers["X-Request-Id"] = request.headers.get("x-request-id") or trace.request_id  # as it came (AuthZEN §10.1.3)
         if record.reason is not None:  # also of a decision that was given and says no: the calling end logs the same
             response.headers.setdefault("X-Reason", record.reason.code)
             response.headers["X-Outcome"] = record.outcome

@@ -52,6 +52,7 @@ from services.authorization.decision.pip import Bemiddelingsregister
 from services.authorization.decision.questions import QuestionDecisions
 from services.authorization.grants import CERTIFICATE, CREDENTIAL, MANDATE
 from services.authorization.issuer import DAY, Issuer
+from services.authorization.iwlz.addresses import Addresses
 from services.authorization.iwlz.mandates import Mandates
 from services.authorization.iwlz.point import Point
 from services.authorization.iwlz.scopes import IwlzScopes
@@ -113,6 +114,7 @@ def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
     decisions = Decisions(service.clock, Bemiddelingsregister(tenant.client.peers, settings.bemiddelingsregister))
     service.checks["policies"] = decisions.policies.health
     mandates = Mandates(lambda: decisions.policies.current().documents["mandates"], service.clock)
+    addresses = Addresses(lambda: decisions.policies.current().documents["addresses"])
     issuer.holds[MANDATE] = mandates.holds
     tokens = IwlzTokens(tenant.secrets, service.clock)
     point = Point(decisions, tokens, issuer, settings)
@@ -125,7 +127,10 @@ def _iwlz(service: Service, issuers: dict[str, Issuer]) -> list[APIRouter]:
         evaluation.router(Evaluator(decisions, fhir, questions, settings.profile), service.settings.base_url),
     ]
     if issuer.url == service.settings.network.issuer:
-        doors += [iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates), iwlz_pep.router(point)]
+        doors += [
+            iwlz_token.router(issuer, IwlzScopes(decisions.policies), tokens, mandates, addresses),
+            iwlz_pep.router(point, addresses),
+        ]
     return doors
 
 

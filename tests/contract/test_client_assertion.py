@@ -12,7 +12,7 @@ import httpx
 import pytest
 from joserfc import jwk, jws
 
-from tests.contract.conftest import Target
+from tests.contract.target import Target
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from joserfc import jwk, jws
 
-from tests.contract.conftest import Target
+from tests.contract.proofs import proves
+from tests.contract.target import Target
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -98,6 +99,7 @@ def test_gfi_004_with_a_proof_the_token_must_be_bound_to_its_key(target: Target,
     assert claims["cnf"] == {"jkt": holder.key.thumbprint()}
 
 
+@proves("nuts 2.5: htm", "nuts 2.5: htu", "nuts 2.5: jti", "nuts 2.5: typ")
 @pytest.mark.parametrize("changes", [
     {"htm": "GET"}, {"htu": "https://else.example/token"}, {"jti": None}, {"iat": None}, {"typ": "JWT"}, {"htu": None},
     {"htm": None},
@@ -122,6 +124,7 @@ def test_rfc9449_8_a_clock_that_is_wrong_is_given_a_nonce(target: Target, endpoi
     assert ask(target, endpoint, {"DPoP": holder.proof("POST", endpoint, nonce="x")}).json()["error"] == "use_dpop_nonce"
 
 
+@proves("nuts 2.5: key", "nuts 2.5: ath", "nuts 2.5: once")
 def test_gfi_005_a_key_bound_token_opens_with_a_proof_for_it_alone(target: Target, endpoint: str) -> None:
     """GFI-005, RFC 9449 §7: scheme, htm, htu, ath, key, and the proof once."""
     holder, url = Holder(), f"{target.services['localization']}/fhir/List/x"

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from tests.contract.conftest import Target
+from tests.contract.target import Target
 
 SOAP_XML = "application/soap+xml; charset=UTF-8"
 BSN, URA, UZI = "2.16.840.1.113883.2.4.6.3", "2.16.528.1.1007.3.3", "2.16.528.1.1007.3.1"

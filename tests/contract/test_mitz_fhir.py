@@ -21,7 +21,7 @@ from proeftuin.parties import ConsentSeed
 from proeftuin.sandbox.exchange import cast
 from proeftuin.sandbox.home import Home
 from proeftuin.sandbox.seeding import care_system, client_token, consent_resource
-from tests.contract.conftest import Target
+from tests.contract.target import Target
 
 CLIENT = "999970008"
 EXTENSION = "http://fhir.nl/StructureDefinition/"

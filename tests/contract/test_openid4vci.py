@@ -14,7 +14,7 @@ import pytest
 from joserfc import jwk, jws
 from joserfc.util import urlsafe_b64encode
 
-from tests.contract.conftest import Target
+from tests.contract.target import Target
 
 GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 KIND = "ServiceProviderDelegationCredential"

@@ -8,7 +8,7 @@ import pytest
 
 from proeftuin.transparency import checkpoint, cosignature, merkle
 from services.logging.conformance.report import issues, judge
-from tests.contract.conftest import Target
+from tests.contract.target import Target
 
 CONTRACT_TEST = "contract test"
 URA = "http://fhir.nl/fhir/NamingSystem/ura"

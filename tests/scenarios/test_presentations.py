@@ -16,6 +16,7 @@ from proeftuin.sandbox.seeding import care_system
 from proeftuin.sandbox.topology import only
 from proeftuin.tokens.presented import Holder, jwt_bearer, vp_token
 from proeftuin.transport.client import Answer
+from tests.contract.proofs import proves
 
 pytestmark = pytest.mark.anyio
 SCOPE = "zorginzage patient/Patient.rs patient/Condition.rs system/unknown"
@@ -74,6 +75,7 @@ async def played(network: Home) -> AsyncIterator[Cast]:
     await asyncio.gather(hospital.close(), register.close(), vendor.close())
 
 
+@proves("nuts 2.3: status")
 async def test_a_presentation_opens_a_record_and_a_revoked_credential_closes_it_at_once(played: Cast) -> None:
     answer = await played.ask()
     assert answer.status == 200, answer.body

@@ -47,7 +47,7 @@ def router(evaluator: Evaluator, base_url: str) -> APIRouter:
         """Decide on one subject, action, resource and context (§6)."""
         found = await evaluator.evaluate(await admission.json_object(), look_up=is_own(admission))
         _log(admission, [found])
-        return _answer(admission, found)
+        return _answer(found)
 
     @routes.post("/access/v1/evaluations")
     @require(event=POLICY_DECISION, media_types=JSON)
@@ -58,16 +58,16 @@ def router(evaluator: Evaluator, base_url: str) -> APIRouter:
         if not each:  # §7.1: without evaluations it is a single one
             found = await evaluator.evaluate(asked, look_up=is_own(admission))
             _log(admission, [found])
-            return _answer(admission, found)
+            return _answer(found)
         stop = _STOP[_semantic(asked)]
         results: list[dict[str, Any]] = []
         for one in each:
             await asyncio.sleep(0)  # others are served between two decisions
-            results.append(await evaluator.evaluate(one, look_up=is_own(admission)))
+            results.append(await _one(evaluator, one, look_up=is_own(admission)))
             if stop(results[-1]["decision"]):
                 break
         _log(admission, results)
-        return _answer(admission, {"evaluations": results})
+        return _answer({"evaluations": results})
 
     @routes.post("/rfc0052/access/v1/evaluations")
     @require(event=POLICY_DECISION, media_types=JSON)
@@ -78,7 +78,7 @@ def router(evaluator: Evaluator, base_url: str) -> APIRouter:
             raise Refused(INVALID_REQUEST, "evaluations is a list with at least one evaluation")
         results = [await evaluator.evaluate_filter(one, look_up=is_own(admission)) for one in each]
         _log(admission, results)
-        return _answer(admission, {"results": results})
+        return _answer({"results": results})
 
     return routes
 
@@ -108,8 +108,14 @@ def _log(admission: Admission, results: list[dict[str, Any]]) -> None:
     }
 
 
-def _answer(admission: Admission, content: dict[str, Any]) -> Response:
-    """Return the answer; a request id comes back as it was sent (§10.1.3)."""
-    named = admission.request.headers.get("x-request-id")
-    headers = {"Cache-Control": "no-store"} | ({"X-Request-ID": named[:200]} if named else {})
-    return json_response(content, headers=headers)
+async def _one(evaluator: Evaluator, asked: dict[str, Any], *, look_up: bool) -> dict[str, Any]:
+    """Return the answer to one of several; an error in it denies that one, and says so (§7.2.1)."""
+    try:
+        return await evaluator.evaluate(asked, look_up=look_up)
+    except Refused as refused:
+        error = {"status": refused.status, "message": refused.detail}
+        return {"decision": False, "context": {"reason": refused.reason.code, "error": error}}
+
+
+def _answer(content: dict[str, Any]) -> Response:
+    return json_response(content, headers={"Cache-Control": "no-store"})

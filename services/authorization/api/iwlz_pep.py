@@ -13,13 +13,14 @@ from proeftuin.audit.events import POLICY_DECISION
 from proeftuin.reasons import POLICY_DENIED, UPSTREAM, Refused
 from proeftuin.transport.client import Unreachable
 from services.authorization.iwlz import outcome
+from services.authorization.iwlz.addresses import Addresses
 from services.authorization.iwlz.point import PROFILE_HEADER, Point
 
 _PASSED = ("accept", "x-b3-sampled")  # headers of the caller that the resource server may see
 _RETURNED = ("content-type",)
 
 
-def router(point: Point) -> APIRouter:
+def router(point: Point, addresses: Addresses) -> APIRouter:
     """Return the route of the enforcement point."""
     routes = guarded(outcome.pep)
 
@@ -27,6 +28,7 @@ def router(point: Point) -> APIRouter:
     @require(event=POLICY_DECISION, media_types=("application/json",))
     async def pep(admission: Admitted) -> Response:
         """Judge a GraphQL request, and pass it on untouched to the audience of its token; the answer comes back untouched."""
+        addresses.check(admission)
         profile = point.profile(admission.request.headers.get(PROFILE_HEADER))
         settings = point.profile_settings(profile)
         try:

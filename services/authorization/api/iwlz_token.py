@@ -17,6 +17,7 @@ from proeftuin.tokens.access_token import CERTIFICATE, Confirmation
 from services.authorization.grants import GrantRequest
 from services.authorization.issuer import Issuer
 from services.authorization.iwlz import outcome
+from services.authorization.iwlz.addresses import Addresses
 from services.authorization.iwlz.mandates import Mandates
 from services.authorization.iwlz.scopes import IwlzScopes
 from services.authorization.iwlz.tokens import IwlzTokens, identity
@@ -24,7 +25,7 @@ from services.authorization.iwlz.tokens import IwlzTokens, identity
 DOOR = "iwlz client_credentials"
 
 
-def router(issuer: Issuer, scopes: IwlzScopes, tokens: IwlzTokens, mandates: Mandates) -> APIRouter:
+def router(issuer: Issuer, scopes: IwlzScopes, tokens: IwlzTokens, mandates: Mandates, addresses: Addresses) -> APIRouter:
     """Return the routes that give iWlz tokens, on the grants of `issuer`."""
     routes = guarded(outcome.server)
     own = replace(issuer, policies=scopes)
@@ -33,6 +34,7 @@ def router(issuer: Issuer, scopes: IwlzScopes, tokens: IwlzTokens, mandates: Man
     @require(event=TOKEN_REQUEST, media_types=("application/json",), max_body=16384)
     async def token(admission: Admitted) -> Response:
         """Give a token: `{"grant_type", "scope", "audience", "access_token"?: {"sub"}}`."""
+        addresses.check(admission)
         asked = await admission.json_object()
         if asked.get("grant_type") != "client_credentials":
             raise Refused(INVALID_REQUEST, "grant_type is client_credentials")

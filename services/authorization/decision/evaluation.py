@@ -57,7 +57,7 @@ class Evaluator:
         asked = {
             "subject": {"client_id": subject["id"], "scope": " ".join(sorted(caller.scopes)), "organization_ura": ura},
             "request": request,
-            "context": {"patient_bsn": request.get("patient_bsn")} if look_up else {},
+            "context": {"patient_bsn": request.get("patient_bsn")},
         }
         try:
             found = await self._fhir.decide(asked, look_up=look_up)
@@ -71,9 +71,7 @@ class Evaluator:
     async def evaluate_filter(self, asked: dict[str, Any], *, look_up: bool) -> dict[str, Any]:
         """Return the answer to one evaluation of RFC0052: `context` has policy_id and reason."""
         subject, _, resource = _member(asked, "subject", "id"), _member(asked, "action", None), _member(asked, "resource", None)
-        context = asked.get("context", {})
-        if not isinstance(context, dict):
-            raise Refused(INVALID_REQUEST, "context is an object")
+        context = _context(asked)
         if "purpose_of_use" not in context:
             return _reason("MISSING_PURPOSE_OF_USE")
         if context["purpose_of_use"] != PURPOSE:
@@ -100,8 +98,7 @@ class Evaluator:
         return answer
 
     def _profile_of(self, asked: dict[str, Any]) -> str:
-        context = asked.get("context", {})
-        named = context.get("profile", self._profile) if isinstance(context, dict) else self._profile
+        named = _context(asked).get("profile", self._profile)
         if named not in self._decisions.profiles:
             raise Refused(INVALID_REQUEST, f"context.profile is one of {', '.join(self._decisions.profiles)}")
         return str(named)
@@ -136,6 +133,13 @@ def _member(asked: dict[str, Any], name: str, needs: str | None) -> dict[str, An
     return found
 
 
+def _context(asked: dict[str, Any]) -> dict[str, Any]:
+    found = asked.get("context", {})
+    if not isinstance(found, dict):
+        raise Refused(INVALID_REQUEST, "context is an object")
+    return found
+
+
 def _caller(subject: dict[str, Any]) -> Caller:
     properties = subject.get("properties", {})
     identifiers = properties.get("identifiers", {})
@@ -149,9 +153,7 @@ def _caller(subject: dict[str, Any]) -> Caller:
     scopes = properties.get("scopes", [])
     if not isinstance(scopes, list):
         raise Refused(INVALID_REQUEST, "subject.properties.scopes is a list")
-    return Caller(
-        {name: value for name, value in claims.items() if value}, frozenset(each for each in scopes if isinstance(each, str))
-    )
+    return Caller(claims, frozenset(each for each in scopes if isinstance(each, str)))
 
 
 def _answer(decision: Decision) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Decide on a GraphQL request in the iWlz network: its one form, the rules of its root field, the look-ups that they need."""
 
 from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +62,9 @@ def prepare(documents: dict[str, Any], modules: dict[str, str]) -> dict[str, Any
     for mandate in documents["mandates"].values():
         if not isinstance(mandate["actor"], str) or not isinstance(mandate["principal"], str):
             raise ValueError("a mandate has an actor and a principal")
+    for networks in documents["addresses"].values():
+        for network in networks:
+            ip_network(network)  # raises ValueError
     return {"profiles": profiles["profiles"], "matrix": _matrix(documents["autorisatiematrix"]), **profiles["data"]}
 
 

@@ -12,17 +12,6 @@ from services.authorization.decision.folder import Policies
 from services.authorization.decision.rego import Unevaluable
 
 FOLDER = Path(__file__).parent / "policies" / "knooppunt"
-FORBIDDEN = ("test_", "system")
-KNOWN = {
-    "active",
-    "client_id",
-    "scope",
-    "user_id",
-    "user_role",
-    "organization_ura",
-    "organization_name",
-    "organization_facility_type",
-}
 Permits = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Asks whether a client (BSN) permits the data of this request to the organisation; raises Refused when not."""
 
@@ -127,9 +116,8 @@ def _read(request: dict[str, Any]) -> Interaction:
 
 def _facts(subject: dict[str, Any], request: dict[str, Any], context: dict[str, Any], found: Interaction) -> dict[str, Any]:
     patient_id, bsn = _client(found, str(context.get("patient_bsn") or ""))
-    more = {name: value for name, value in subject.items() if name not in KNOWN}
     return {
-        "subject": more | {
+        "subject": subject | {
             "client": {"id": subject.get("client_id"), "scopes": str(subject.get("scope") or "").split()},
             "organization": {
                 "ura": subject.get("organization_ura"), "name": subject.get("organization_name"),

@@ -81,15 +81,11 @@ class IwlzTokens:
         return claims
 
     def caller(self, payload: dict[str, Any]) -> Caller:
-        """Return who asks, from a verified payload and its source (OIDC aggregated claims); raises Refused for a false source."""
-        sources = payload.get("_claim_sources")
-        aggregated = sources.get(SOURCE) if isinstance(sources, dict) else None
-        if isinstance(aggregated, dict) and "jwt" in aggregated:
-            return stated(self._decoded(aggregated["jwt"]) | payload)
-        return stated(payload)
+        """Return who asks, from a verified payload and its source (OIDC aggregated claims), as `write` made them."""
+        return stated(self._decoded(payload["_claim_sources"][SOURCE]["jwt"]) | payload)
 
-    def _decoded(self, raw: object) -> dict[str, Any]:
-        if not isinstance(raw, str) or len(raw) > MAX_LENGTH:
+    def _decoded(self, raw: str) -> dict[str, Any]:
+        if len(raw) > MAX_LENGTH:
             raise Refused(TOKEN_MALFORMED, f"the token is no text of at most {MAX_LENGTH} characters")
         try:
             return dict(jwt.decode(raw, self._key.public_key(), algorithms=[ALGORITHM], options=_NOT_TIME))

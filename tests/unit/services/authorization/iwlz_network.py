@@ -33,10 +33,12 @@ INDICATIE = f'query Indicatie {{ wlzIndicatie(where: {{wlzindicatieID: {{eq: "{I
 class Network(Harness):
     """`passed` are the requests that reached a resource server: address, headers and body. `related`: what the register knows."""
 
-    def __init__(self, tmp_path: Path, profile: str = "vecozo-2026-03", *, explanations: bool = True) -> None:
+    def __init__(
+        self, tmp_path: Path, profile: str = "vecozo-2026-03", *, explanations: bool = True, profile_by_request: bool = True
+    ) -> None:
         super().__init__(tmp_path, "authorization", [NETWORK])
         tenants = [each.model_copy(update={"audience": f"{BASE}/oauth2/{NETWORK}"}) for each in self.settings.tenants]
-        iwlz = Iwlz(profile=profile, profile_by_request=True, explanations=explanations, bemiddelingsregister=BR)
+        iwlz = Iwlz(profile=profile, profile_by_request=profile_by_request, explanations=explanations, bemiddelingsregister=BR)
         self.settings = self.settings.model_copy(update={"tenants": tenants, "iwlz": iwlz})
         self.app = create_app(self.settings, Wiring(self.clock, None, self.wiring.delivery))
         self.passed: list[tuple[str, dict[str, str], dict[str, Any]]] = []

@@ -1,11 +1,14 @@
 """The decision point's own doors: Authorization API 1.0, the RFC0052 dialect, the OPA answer, and explanations."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from regopy import RegoError
 
+from services.authorization.decision.questions import FOLDER, SCOPE, QuestionDecisions
 from services.datastation import questions
 from tests.unit.services.authorization.iwlz_network import (
     AGB,
@@ -20,6 +23,7 @@ from tests.unit.services.authorization.iwlz_network import (
     ZA,
     Network,
 )
+from tests.unit.services.authorization.rego import mutants
 
 pytestmark = pytest.mark.anyio
 SUBJECT = {
@@ -58,6 +62,7 @@ async def test_authzen_10_6_one_evaluation(network: Network) -> None:
     [
         ({"type": "record", "id": "1"}, ACTION, "no_policy"),
         (OWN, {"name": "delete"}, "action_mismatch"),
+        (FOREIGN, {"name": "delete"}, "br.spec.instelling"),
         (graphql("{ levering { leveringID } }"), ACTION, "none"),
     ],
 )
@@ -81,6 +86,9 @@ async def test_authzen_what_no_policy_opens_is_denied(
         {"subject": SUBJECT, "action": ACTION, "resource": OWN | {"properties": []}},
         {"subject": SUBJECT | {"properties": {"scopes": "x"}}, "action": ACTION, "resource": OWN},
         {"subject": SUBJECT, "action": ACTION, "resource": OWN, "context": {"profile": "x"}},
+        {"subject": SUBJECT, "action": ACTION, "resource": OWN, "context": "x"},
+        {"subject": SUBJECT, "action": ACTION, "resource": graphql(SPEC) | {"properties": {"query": SPEC, "variables": []}}},
+        {"subject": SUBJECT | {"properties": {"identifiers": "x"}}, "action": ACTION, "resource": OWN},
     ],
 )
 async def test_authzen_6_a_question_that_is_not_well_formed_is_a_bad_request(network: Network, asked: dict[str, Any]) -> None:
@@ -153,21 +161,50 @@ async def test_rfc0052_answers_results_in_order(network: Network) -> None:
     del missing["context"]["purpose_of_use"]
     asked = [
         rfc0052(WHERE), wrong, missing, rfc0052(WHERE, purpose_of_use="ONDERZOEK"), rfc0052(WHERE, contract_active=False),
-        rfc0052(WHERE, operation="levering"), rfc0052({"or": [WHERE, {}]}),
+        rfc0052(WHERE, operation="levering"), rfc0052({"or": [WHERE, {}]}), rfc0052(WHERE, operation=[]),
     ]  # fmt: skip
     answer = await network.call("POST", "/rfc0052/access/v1/evaluations", party=ZA, json={"evaluations": asked})
     results = answer.json()["results"]
-    assert [each["decision"] for each in results] == [True] + [False] * 6
+    assert [each["decision"] for each in results] == [True] + [False] * 7
     assert [each["context"].get("reason") for each in results] == [
         None, "BR_REGIE_OWN", "MISSING_PURPOSE_OF_USE", "PURPOSE_OF_USE_NOT_ALLOWED", "CONTRACT_NOT_ACTIVE", "OPERATION_UNKNOWN",
-        "BR_REGIE_ID",
+        "BR_REGIE_ID", "OPERATION_UNKNOWN",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("content", [{}, {"evaluations": []}, {"evaluations": [rfc0052({"instelling": "x"})]}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"evaluations": []},
+        {"evaluations": [rfc0052({"instelling": "x"})]},
+        {"evaluations": [rfc0052(WHERE) | {"context": "x"}]},
+        {"evaluations": [rfc0052("x")]},  # type: ignore[arg-type] # what no filter is
+        {"evaluations": [rfc0052([])]},  # type: ignore[arg-type] # nor is this
+        {"evaluations": [rfc0052(None)]},  # type: ignore[arg-type] # nor this
+        {"evaluations": [rfc0052(WHERE | {"instelling": {"eq": "x" * 65_536}})]},
+    ],
+)
 async def test_rfc0052_what_is_not_well_formed(network: Network, content: dict[str, Any]) -> None:
     answer = await network.call("POST", "/rfc0052/access/v1/evaluations", party=ZA, json=content)
     assert answer.status_code == 400
+
+
+async def test_who_acts_for_another_and_which_scopes_are_text(network: Network) -> None:
+    """POL216: Silvester reports for a zorgaanbieder, as actor of the zorgkantoor that receives it."""
+    message = {
+        "timestamp": "2026-05-01T09:00:00Z", "afzenderIDType": "AGB", "afzenderID": AGB, "ontvangerIDType": "UZOVI",
+        "ontvangerID": "9901", "eventType": "IWLZFOUTMELDING",
+        "subjectList": [{"subject": "GGR0001", "recordID": f"Bemiddeling/{ID}"}],
+    }  # fmt: skip
+    resource = graphql("mutation M($i: MeldingInput!) { zendMelding(meldingInput: $i) { meldingID } }", i=message)
+    scopes = [["x"], None, "organisaties/zorgkantoor/meldingen/melding:create"]
+    about = {"organization_type": "ZORGKANTOOR", "identifiers": {"uzovi_code": "9901", "agb_code": 1}, "scopes": scopes}
+    for actor, allowed in (("20001000001131", True), ("20001000001132", False), (1, False), (None, False)):
+        subject = {"type": "organization", "id": "uzovi:9901", "properties": about | {"actor": actor}}
+        asked = {"subject": subject, "action": {"name": "MUTATION"}, "resource": resource}
+        answer = await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)
+        assert answer.json()["decision"] is allowed, answer.text
 
 
 async def opa(network: Network, party: str, token: str | None, query: str, **variables: Any) -> dict[str, Any]:
@@ -241,21 +278,21 @@ ASKER: dict[str, Any] = {
 DAY = {"peildatum": "2026-07-01"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "rules"),
-    [
-        ({}, []),
-        ({"id": "another"}, ["kikv.question"]),
-        ({"sha256": "0" * 64}, ["kikv.digest"]),
-        ({"sha256": None}, ["kikv.digest"]),
-        ({"parameters": {}}, ["kikv.parameters"]),
-        ({"parameters": DAY | {"x": "1"}}, ["kikv.parameters"]),
-        ({"parameters": {"peildatum": '2026-07-01" . ?s ?p ?o'}}, ["kikv.value"]),
-        ({"parameters": {"peildatum": 20260701}}, ["kikv.value"]),
-        ({"kind": "ziekenhuis"}, ["kikv.asker"]),
-        ({"scopes": []}, ["scope"]),
-    ],
-)
+QUESTIONS: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"id": "another"}, ["kikv.question"]),
+    ({"sha256": "0" * 64}, ["kikv.digest"]),
+    ({"sha256": None}, ["kikv.digest"]),
+    ({"parameters": {}}, ["kikv.parameters"]),
+    ({"parameters": DAY | {"x": "1"}}, ["kikv.parameters"]),
+    ({"parameters": {"peildatum": '2026-07-01" . ?s ?p ?o'}}, ["kikv.value"]),
+    ({"parameters": {"peildatum": 20260701}}, ["kikv.value"]),
+    ({"kind": "ziekenhuis"}, ["kikv.asker"]),
+    ({"scopes": []}, ["scope"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "rules"), QUESTIONS)
 async def test_a_validated_question_is_asked_as_it_was_validated(
     network: Network, changes: dict[str, Any], rules: list[str]
 ) -> None:
@@ -270,12 +307,50 @@ async def test_a_validated_question_is_asked_as_it_was_validated(
     assert answer["decision"] is (not rules)
 
 
+KIND = f"""
+[question.of-another-kind]
+sha256 = "{DIGEST}"
+parameters = {{ peildatum = "number" }}
+askers = ["zorgkantoor"]
+"""
+
+
+def test_no_rule_on_questions_and_no_condition_can_be_taken_out_unnoticed(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "policies")
+    module, survivors = tmp_path / "policies" / "kikv.rego", list[str]()
+    questions = (FOLDER / "profiles.toml").read_text() + KIND
+    (tmp_path / "policies" / "profiles.toml").write_text(questions)
+    for what, text in mutants((FOLDER / "kikv.rego").read_text()):
+        module.write_text(text)
+        try:
+            decisions = QuestionDecisions(tmp_path / "policies")
+        except RegoError:
+            continue  # it does not compile, so that nobody can deploy it
+        for changes, rules in [*QUESTIONS, ({"id": "of-another-kind"}, ["kikv.value"])]:
+            asked = {"id": "clients-per-zorgprofiel", "sha256": DIGEST, "parameters": DAY} | changes
+            kind, scopes = asked.pop("kind", "zorgkantoor"), frozenset(asked.pop("scopes", [SCOPE]))
+            found = decisions.decide(kind, scopes, asked)["context"]
+            if [each["rule"] for each in found.get("findings", [])] != rules:
+                break
+        else:
+            survivors.append(what)
+    assert survivors == [], "\n".join(survivors)
+
+
 async def test_a_fhir_request_is_judged_by_the_policy_of_its_scope(network: Network) -> None:
     subject = {"type": "organization", "id": "x", "properties": {"scopes": ["mcsd_query"], "identifiers": {"ura": "90000101"}}}
     for path, allowed in (("Organization", True), ("Patient", False)):
         resource = {"type": "fhir_request", "id": "1", "properties": {"method": "GET", "path": path, "query": ""}}
         asked = {"subject": subject, "action": {"name": "read"}, "resource": resource}
-        assert (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()["decision"] is allowed
+        answer = (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()
+        assert (answer["decision"], answer["context"].get("reason")) == (allowed, None if allowed else "not_allowed")
+
+
+async def test_a_question_without_digest_and_parameters_is_denied(network: Network) -> None:
+    resource = {"type": "validated_question", "id": "clients-per-zorgprofiel"}
+    asked = {"subject": ASKER, "action": {"name": "ask"}, "resource": resource}
+    answer = (await network.call("POST", "/access/v1/evaluation", party=ZA, json=asked)).json()
+    assert [each["rule"] for each in answer["context"]["findings"]] == ["kikv.digest", "kikv.parameters"]
 
 
 async def test_nobodys_consent_is_asked_for_who_only_supposes(network: Network) -> None:

@@ -82,6 +82,9 @@ async def test_an_empty_sub_means_oneself(network: Network) -> None:
         (ZA, {"audience": "http://localhost/graphql"}, 400, "audience is required", "resource_unknown"),
         (ZA, {"audience": [BR, IR]}, 400, "audience is required", "resource_unknown"),
         (ZA, {"audience": f"{BR} {IR}"}, 400, "audience is required", "resource_unknown"),
+        (ZA, {"audience": "https:///graphql"}, 400, "audience is required", "resource_unknown"),
+        (ZA, {"audience": f"{BR}#x"}, 400, "audience is required", "resource_unknown"),
+        (ZA, {"audience": f"{BR}/a b"}, 400, "audience is required", "resource_unknown"),
         (ZA, {"audience": "https://x@localhost/"}, 400, "audience is required", "resource_unknown"),
         (ZA, {"scope": f"{BR_SCOPE} registers/unknown:read"}, 400, "Access denied, invalid scope", "scope_unknown"),
         (ZA, {"scope": BR_SCOPE.upper()}, 400, "Access denied, invalid scope", "scope_unknown"),
@@ -190,6 +193,8 @@ async def test_a_token_that_does_not_hold_is_refused(network: Network) -> None:
         assert answer.headers["content-type"].startswith("text/plain")
     stolen = await network.pep(THIEF, token, SPEC, za=AGB)
     assert (stolen.status_code, stolen.text, stolen.headers["X-Reason"]) == (403, "Invalid Client Certificate", "token_binding")
+    told = (await network.pep(THIEF, token, SPEC, "spec-2026-06", za=AGB)).json()
+    assert told == {"ErrorCode": "access_denied", "Error": "Invalid Client Certificate"}
     network.clock.forward(seconds=3600)
     late = await network.pep(ZA, token, SPEC, za=AGB)
     assert (late.status_code, late.text) == (401, "Jwt is expired")
@@ -232,6 +237,8 @@ async def test_a_withdrawn_mandate_ends_the_tokens_that_stand_on_it(tmp_path: Pa
          ["Only one selectionset in an operation is supported."]),
         ("{ __typename }", {}, "spec-2026-06", 400, ["No operation found to evaluate"]),
         ("{ levering { leveringID } }", {}, "vecozo-2026-03", 400, ["No operation found to evaluate"]),
+        ("{ users { name } }", {}, "vecozo-2026-03", 400, ["No operation found to evaluate"]),
+        ("{ users { name } }", {}, "spec-2026-06", 400, ["No operation found to evaluate"]),
         ("query I { wlzIndicatie { bsn } }", {}, "vecozo-2026-03", 400, ["I query: scope not allowed"]),
     ],
 )  # fmt: skip
@@ -241,7 +248,11 @@ async def test_a_denied_request_says_all_that_fails_in_the_words_of_the_profile(
     answer = await network.pep(ZA, await network.token(ZA, BR_SCOPE, BR), query, profile, **variables)
     assert answer.status_code == status
     assert [each["message"] for each in answer.json()["errors"]] == texts
-    assert ("ErrorCode" in answer.json()) == (profile == "spec-2026-06")
+    if profile == "spec-2026-06":
+        code = "access_denied" if status == 403 else "bad_request"
+        assert (answer.json()["ErrorCode"], answer.json()["Error"]) == (code, texts[0])
+    else:
+        assert answer.json().keys() == {"errors"}
     assert answer.headers["X-Reason"] == "policy_denied"
     assert network.passed == []
     event = (await network.logged())[-1]
@@ -267,6 +278,40 @@ async def test_without_explanations_only_what_the_network_itself_says(tmp_path: 
                 "extensions": {"code": "BAD_REQUEST"},
             }]
         }  # fmt: skip
+        answer = await network.pep(ZA, await network.token(ZA, BR_SCOPE, BR), SPEC, "spec-2026-06", za="1")
+        assert answer.json().keys() == {"ErrorCode", "Error"}
+
+
+async def test_a_profile_is_the_callers_choice_only_where_the_settings_say_so(tmp_path: Path) -> None:
+    network = Network(tmp_path, profile_by_request=False)
+    async with network.running(network.app):
+        for named in ("spec-2026-06", "another"):
+            answer = await network.pep(ZA, await network.token(ZA, BR_SCOPE, BR), SPEC, named, za="1")
+            assert (answer.status_code, answer.json().keys()) == (400, {"errors"})
+
+
+@pytest.mark.parametrize(("authorization", "reason"), [
+    ("Basic eDp5", "token_missing"), ("Bearer", "token_missing"), ("Bearer  ", "token_missing"), ("", "token_missing"),
+    ("Bearer x", "token_malformed"), ("bearer x", "token_malformed"),
+])  # fmt: skip
+async def test_what_is_no_bearer_token_is_none(network: Network, authorization: str, reason: str) -> None:
+    headers = {"Authorization": authorization}
+    answer = await network.call("POST", "/netwerkmodel/v3/pep", party=ZA, json={"query": SPEC}, headers=headers)
+    assert (answer.status_code, answer.text, answer.headers["X-Reason"]) == (401, "Jwt is invalid", reason)
+
+
+async def test_an_address_that_is_not_registered_opens_no_door(tmp_path: Path) -> None:
+    network = Network(tmp_path)
+    addresses = {network.seed.party(ZA).client_id: ["192.0.2.0/24"]}
+    async with network.running(network.app):
+        token = await network.token(ZA, BR_SCOPE, BR)
+        network.app.state.service.checks["policies"].__self__.current().documents["addresses"] |= addresses
+        try:
+            for answer in (await network.ask_token(ZA), await network.pep(ZA, token, SPEC, za=AGB)):
+                assert (answer.status_code, answer.headers["X-Reason"]) == (403, "address_unregistered")
+        finally:
+            network.app.state.service.checks["policies"].__self__.current().documents["addresses"].pop(*addresses)
+    assert network.passed == []
 
 
 @pytest.mark.parametrize("content", [{"query": 1}, {"query": SPEC, "variables": []}, {}])
