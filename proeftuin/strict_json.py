@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+import msgspec
+
 
 def parse_object(raw: bytes | str, *, depth: int | None = None) -> dict[str, Any]:
     """Return the JSON object in `raw`; raises ValueError when it is none, or nested deeper than `depth` levels."""
@@ -16,6 +18,14 @@ def parse_object(raw: bytes | str, *, depth: int | None = None) -> dict[str, Any
     if depth is not None and deeper(value, depth):
         raise ValueError(f"nested deeper than {depth} levels")
     return value
+
+
+def encode(value: Any) -> bytes:  # noqa: ANN401 - JSON is any
+    """Return compact JSON in UTF-8; half of a surrogate pair, which no UTF-8 can hold, becomes a question mark."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A refusal in the form that each interface prescribes, always with the reason code, the remedy and the trace id."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from lxml import etree
 from starlette.responses import Response
 
+from proeftuin import strict_json
 from proeftuin.fhir.outcome import Issue, operation_outcome
 from proeftuin.reasons import Deviating, Refused, Unmatched
 from proeftuin.transport.tracing import Trace
@@ -27,8 +27,7 @@ def json_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Return `content` as compact JSON."""
-    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
-    return Response(body, status, headers, media_type)
+    return Response(strict_json.encode(content), status, headers, media_type)
 
 
 def fhir_response(resource: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from proeftuin import strict_json
 from proeftuin.clock import instant
 from proeftuin.storage.database import Database
 from proeftuin.storage.prepared import Prepared
@@ -38,21 +38,15 @@ Deliver = Callable[[list[dict[str, Any]]], Awaitable[set[str]]]
 def store(connection: sa.Connection, events: list[dict[str, Any]], now: datetime) -> None:
     """Put AuditEvent resources in the outbox, in the transaction of `connection`."""
     moment = instant(now)
-    _INSERT.many(connection, [{"id": event["id"], "event": _text(event), "stored": moment} for event in events])
-
-
-def _text(event: dict[str, Any]) -> str:
-    try:
-        return msgspec.json.encode(event).decode()
-    except UnicodeEncodeError:  # half of a surrogate pair, from a caller's header or form
-        return json.dumps(event, ensure_ascii=False).encode(errors="replace").decode()
+    _INSERT.many(
+        connection, [{"id": event["id"], "event": strict_json.encode(event).decode(), "stored": moment} for event in events]
+    )
 
 
 def oldest(connection: sa.Connection, limit: int, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
     """Return the first undelivered events with their positions."""
-    return [
-        (row.position, json.loads(row.event)) for row in connection.execute(_OLDEST.where(outbox.c.position > after).limit(limit))
-    ]
+    rows = connection.execute(_OLDEST.where(outbox.c.position > after).limit(limit))
+    return [(row.position, msgspec.json.decode(row.event)) for row in rows]
 
 
 def forget(connection: sa.Connection, positions: list[int]) -> None:

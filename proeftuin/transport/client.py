@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from proeftuin import strict_json
 from proeftuin.pki.identity import Peer, peer_from_der
 from proeftuin.reasons import (
     CERTIFICATE_EXPIRED,
@@ -111,7 +112,7 @@ class PeerClient:
         if form is not None:
             body, content_type = urlencode(form).encode(), "application/x-www-form-urlencoded"
         elif content is not None:
-            body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+            body = strict_json.encode(content)
         if body is not None:
             sent.setdefault("Content-Type", content_type)
         if trace is not None:

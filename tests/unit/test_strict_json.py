@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proeftuin.strict_json import deeper, parse_object
+from proeftuin.strict_json import deeper, encode, parse_object
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_depth_counts_objects_and_lists(levels: int) -> None:
         value = {"a": "x", "b": value} if level % 2 else ["x", value]
     assert not deeper(value, levels)
     assert levels == 0 or deeper(value, levels - 1)
+
+
+@pytest.mark.parametrize(("value", "text"), [({"a": "é"}, '{"a":"é"}'), ({"a": "\ud800 and é"}, '{"a":"? and é"}')])
+def test_what_is_written_is_utf_8_whatever_it_holds(value: object, text: str) -> None:
+    assert encode(value).decode() == text
