@@ -182,14 +182,6 @@ async def test_a_representative_chooses_for_whom(browser: httpx.AsyncClient, net
     assert "Noor de Vries bij" not in back.text
 
 
-async def test_a_representative_decides_but_does_not_read_the_log(browser: httpx.AsyncClient) -> None:
-    await log_in(browser, ESTHER)
-    await browser.post("/portaal/voor", data={"client": str(NOOR)})
-    for path in ("overzicht", "toestemmingen/geweigerd"):
-        page = await browser.get(f"/portaal/{path}")
-        assert (page.status_code, "U kunt dit nu niet voor een ander regelen." in page.text) == (502, True)
-
-
 @pytest.mark.parametrize("place", ["", "0", "99", "-1", "x"])
 async def test_nobody_chooses_who_is_not_represented(browser: httpx.AsyncClient, place: str) -> None:
     await log_in(browser, ESTHER)
