@@ -55,9 +55,8 @@ class Nonces:
         return -1 <= age <= NONCE_LIFETIME and hmac.compare_digest(self._sign(given).encode(), nonce.encode())
 
     def _sign(self, given: bytes) -> str:
-        return base64.urlsafe_b64encode(
-            given + hmac.digest(self._secret, given, "sha256")[:17]
-        ).decode()  # 33 bytes need no padding
+        signed = given + hmac.digest(self._secret, given, "sha256")[:17]  # 33 bytes, which need no padding
+        return base64.urlsafe_b64encode(signed).decode()
 
 
 def verify(raw: str, *, method: str, url: str, nonces: Nonces, now: datetime, access_token: str | None = None) -> Proof:

@@ -62,19 +62,20 @@ def router(point: Point) -> APIRouter:
         named = asked.get("profile", point.settings.profile)
         if named not in point.decisions.profiles:
             raise Refused(INVALID_REQUEST, f"profile is one of {', '.join(point.decisions.profiles)}")
-        claims = asked.get("claims")
-        if isinstance(asked.get("token"), str):
-            caller = point.tokens.caller(await point.verified(f"Bearer {asked['token']}", admission))
+        token, claims = asked.get("token"), asked.get("claims")
+        if isinstance(token, str):
+            caller = point.tokens.caller(await point.verified(f"Bearer {token}", admission))
         elif isinstance(claims, dict):
             caller = stated(claims)
         else:
             raise Refused(INVALID_REQUEST, "give a token, or claims to suppose")
-        decision = await point.decide(caller, asked, named, look_up="token" in asked)
+        supposed = not isinstance(token, str)
+        decision = await point.decide(caller, asked, named, look_up=not supposed)
         admission.record.details |= decision.details() | {"decision": f"explained: {'permit' if decision.allowed else 'deny'}"}
         return json_response(
             {
                 "allowed": decision.allowed,
-                "supposed": "token" not in asked,
+                "supposed": supposed,
                 "profile": decision.profile,
                 "policies": decision.version.as_json(),
                 "operation": decision.operation,

@@ -248,9 +248,10 @@ async def test_explain_says_of_each_rule_whether_it_holds(network: Network) -> N
     assert [each["policies"] for each in answer["findings"]] == [["POL102", "POL103", "BRA0001"]]
 
 
-async def test_explain_a_supposed_caller_opens_nothing_and_asks_nothing(network: Network) -> None:
+@pytest.mark.parametrize("beside", [{}, {"token": None}, {"token": 1}])
+async def test_explain_a_supposed_caller_opens_nothing_and_asks_nothing(network: Network, beside: dict[str, Any]) -> None:
     claims = {"agb": AGB, "instantie_type": "Zorgaanbieder", "scopes": [IR_SCOPE]}
-    answer = (await network.call("POST", "/explain", party="carewave", json={"claims": claims, "query": INDICATIE})).json()
+    answer = (await network.call("POST", "/explain", party="carewave", json={"claims": claims, "query": INDICATIE} | beside)).json()
     assert (answer["allowed"], answer["supposed"]) == (False, True)
     assert network.passed == []
     (event,) = [each for each in await network.logged() if each["subtype"][0]["code"] == "policy-decision"]
